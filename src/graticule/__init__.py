@@ -1,0 +1,1 @@
+"""Find, count, outline and measure structures in micrographs from few annotations."""

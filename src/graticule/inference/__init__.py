@@ -1,0 +1,1 @@
+"""Running a task over an image of any size."""

@@ -1,0 +1,206 @@
+"""The contract between a task and the engines that run and train it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
+
+from graticule.example import Example
+from graticule.image import Array, Floats, Image
+from graticule.results import Result
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Weights = Mapping[str, Array]
+Scores = Mapping[str, float]
+
+Forward = Callable[[Floats], Floats]
+"""``(B, C, *space)`` prepared pixels to ``(B, K, *cells)`` maps, NumPy in and out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The voxel grid a task thinks on; images are resampled to it and results carried back.
+
+    Attributes
+    ----------
+    spacing_um
+        Voxel size the task works at, per spatial axis.
+    tile, halo
+        Voxels kept per step at most, and voxels of context read around them.
+    multiple
+        Sides of what the network is given are multiples of this.
+    stride
+        Voxels per cell of the maps, along each axis. The centre of cell 0 lies ``(stride - 1) / 2`` voxels in.
+    vector
+        First of the ``ndim`` map channels that hold a displacement along each axis, to be turned and mirrored with the
+        image; None where the maps hold no vector.
+    """
+
+    spacing_um: tuple[float, ...]
+    tile: tuple[int, ...]
+    halo: tuple[int, ...]
+    multiple: int = 1
+    stride: int = 1
+    vector: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Where an image's grey levels lie: measured once over the whole image, so that tiles of it are prepared alike."""
+
+    centre: float
+    spread: float
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of training.
+
+    Attributes
+    ----------
+    epochs
+        How long.
+    learning_rates
+        Beginnings of parameter names to peak learning rates; the longest that fits counts, parameters that fit none
+        are frozen. ``{"": 1e-3}`` trains all.
+    """
+
+    epochs: int
+    learning_rates: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Augment:
+    """How a patch may be changed without changing what is in it.
+
+    Attributes
+    ----------
+    rotate_deg
+        Largest rotation besides quarter turns and mirrors, which are always drawn.
+    elastic_um
+        Standard deviation of a smooth random displacement.
+    elastic_scale_um
+        Distance over which that displacement varies.
+    brightness, contrast
+        Largest relative change of the grey levels' offset (in units of the patch's spread) and of their spread.
+    noise
+        Largest added Gaussian noise, relative to the patch's spread.
+    blur_um
+        Largest Gaussian blur.
+    paste
+        Chance that crops of annotated objects are copied from other places into a patch.
+    """
+
+    rotate_deg: float = 10.0
+    elastic_um: float = 0.0
+    elastic_scale_um: float = 0.0
+    brightness: float = 0.08
+    contrast: float = 0.08
+    noise: float = 0.1
+    blur_um: float = 0.0
+    paste: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a task is learnt: values the training engine reads.
+
+    Attributes
+    ----------
+    patch
+        Voxels per training patch.
+    batch
+        Patches per step.
+    steps
+        Steps per epoch.
+    phases
+        One after the other.
+    augment
+        Changes drawn anew for every patch.
+    mining
+        Share of patches drawn around annotated objects; the rest are drawn anywhere.
+    mining_um
+        How far from an object such a patch's centre may lie, along each axis.
+    weight_decay, clip
+        Of AdamW; and the largest gradient norm.
+    patience
+        Epochs without a better validation score before a phase ends.
+    validate_every
+        Epochs between validations.
+    average
+        Decay of the exponential moving average of the weights that is validated and kept; 0 keeps the raw weights.
+    """
+
+    patch: tuple[int, ...]
+    batch: int
+    steps: int
+    phases: tuple[Phase, ...]
+    augment: Augment = Augment()
+    mining: float = 0.7
+    mining_um: float = 0.0
+    weight_decay: float = 1e-4
+    clip: float = 5.0
+    patience: int = 20
+    validate_every: int = 1
+    average: float = 0.0
+
+
+class Task(Protocol):
+    """Enough to predict and to judge: a frozen dataclass whose fields are the settings a user may choose."""
+
+    name: ClassVar[str]
+    objective: ClassVar[str]
+    """Which of the `Scores` says how good a model is; higher is better."""
+
+    @property
+    def grid(self) -> Grid: ...
+
+    def prepare(self, pixels: Array, levels: Levels) -> Floats:
+        """Raw pixels ``(*space)`` or ``(C, *space)`` to what the network eats, ``(C, *space)``; voxel by voxel."""
+        ...
+
+    def forward(self, weights: Weights, device: str) -> Forward:
+        """The function from prepared pixels to maps: a network with its weights, or a classical filter."""
+        ...
+
+    def decode(self, maps: Image) -> Result:
+        """Maps to objects in micrometres. Local: depends on no voxel further away than ``grid.halo``."""
+        ...
+
+    def score(self, found: Sequence[Result], truth: Sequence[Example]) -> Scores:
+        """How good `found` is, pooled over images, by the measures this field reports; only where truth is complete."""
+        ...
+
+    def resolve(self, examples: Sequence[Example]) -> Self:
+        """The same task with what its settings leave open (class names, sizes) filled in from annotated images."""
+        ...
+
+    def permissive(self) -> Self:
+        """The same task keeping every candidate, so that an operating point can be chosen afterwards."""
+        ...
+
+    def calibrate(self, found: Sequence[Result], truth: Sequence[Example]) -> Self:
+        """The same task at the operating point that scores best on these `permissive` results."""
+        ...
+
+
+class Trainable(Task, Protocol):
+    """What training needs on top."""
+
+    @property
+    def recipe(self) -> Recipe: ...
+
+    def network(self) -> nn.Module:
+        """``(B, C, *space)`` to ``(B, K, *cells)``, freshly initialised."""
+        ...
+
+    def target(self, truth: Result, on: Image) -> Floats:
+        """What the maps should have been, ``(K, *cells)``, `on` the grid of the maps."""
+        ...
+
+    def loss(self, maps: Tensor, target: Tensor, known: Tensor) -> Tensor:
+        """Scalar. `known`, ``(B, 1, *cells)``, is 0 where the annotation is silent."""
+        ...

@@ -1,0 +1,1 @@
+"""The kinds of object: one file each, holding everything that is special about it."""
