@@ -120,6 +120,8 @@ class Recipe:
         One after the other.
     augment
         Changes drawn anew for every patch.
+    object_um
+        Typical diameter of an object of each class, for pasting.
     mining
         Share of patches drawn around annotated objects; the rest are drawn anywhere.
     mining_um
@@ -139,6 +141,7 @@ class Recipe:
     steps: int
     phases: tuple[Phase, ...]
     augment: Augment = Augment()
+    object_um: tuple[float, ...] = ()
     mining: float = 0.7
     mining_um: float = 0.0
     weight_decay: float = 1e-4

@@ -1,0 +1,61 @@
+"""The only border between NumPy and torch: a network with its weights as a function of arrays, on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from graticule.errors import SettingsError
+from graticule.image import Floats
+from graticule.task import Forward, Weights
+
+PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+def choose_device(wanted: str = "auto") -> str:
+    """``"auto"`` to the fastest device this machine has; anything else is checked and kept."""
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(wanted.partition(":")[0], False):
+        raise SettingsError(f"device {wanted!r} is not available here; use {', '.join(d for d, ok in available.items() if ok)} or auto")
+    return wanted
+
+
+def choose_precision(device: str) -> str:
+    """``"bf16"`` where it is faster than ``"fp32"``: on GPUs made for it, and on CPUs with AMX or AVX512-BF16 units."""
+    if device.startswith("cuda"):
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    if device == "cpu" and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()):
+        return "bf16"
+    return "fp32"
+
+
+def as_forward(
+    network: nn.Module, weights: Weights, device: str, finish: Callable[[Tensor], Tensor], precision: str | None = None
+) -> Forward:
+    """Prepared pixels ``(B, C, *space)`` to maps, with `finish` turning the network's output into maps."""
+    device = choose_device(device)
+    dtype = PRECISIONS[precision or choose_precision(device)]
+    network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+    flat = next(p for p in network.parameters() if p.ndim > 3).ndim == 4
+    layout = torch.channels_last if flat else torch.channels_last_3d
+    network = network.eval().to(device, memory_format=layout)
+
+    @torch.inference_mode()
+    def forward(batch: Floats) -> Floats:
+        pixels = torch.from_numpy(batch).to(device, memory_format=layout)
+        with torch.autocast(device.partition(":")[0], dtype, enabled=dtype is not torch.float32):
+            out = network(pixels)
+        maps: Floats = finish(out.float()).cpu().numpy()
+        return maps
+
+    return forward
+
+
+def weights_of(network: nn.Module) -> dict[str, Floats]:
+    """A network's parameters and buffers as arrays that outlive it."""
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.state_dict().items()}

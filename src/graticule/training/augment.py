@@ -1,0 +1,100 @@
+"""Drawing a patch: where it is cut from, how it is bent, and how its grey levels change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, map_coordinates, zoom
+
+from graticule.image import Array, Floats
+from graticule.task import Augment
+
+Rng = np.random.Generator
+INVERSION_STEPS = 4  # the displacement is smooth and small: each step shrinks the error by its slope, below 0.2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Warp:
+    """Which place of the source each voxel of a patch shows.
+
+    ``source = centre + matrix @ (patch - middle) + displacement[patch]``, all in voxels.
+
+    Attributes
+    ----------
+    shape
+        Of the patch, ``(*space)``.
+    centre
+        Of the patch, in the source.
+    matrix
+        ``(ndim, ndim)``, orthogonal: quarter turns, mirrors and a small rotation.
+    displacement
+        ``(ndim, *shape)``, smooth; None for none.
+    """
+
+    shape: tuple[int, ...]
+    centre: Array
+    matrix: Array
+    displacement: Floats | None = None
+
+    @property
+    def middle(self) -> Array:
+        return (np.array(self.shape) - 1) / 2
+
+    def coordinates(self) -> Array:
+        """``(ndim, *shape)``: where in the source each voxel of the patch comes from."""
+        axes = [np.arange(n) - m for n, m in zip(self.shape, self.middle, strict=True)]
+        grid = np.stack(np.meshgrid(*axes, indexing="ij"))
+        where: Array = np.tensordot(self.matrix, grid, axes=1) + self.centre.reshape(-1, *[1] * len(self.shape))
+        return where if self.displacement is None else where + self.displacement
+
+    def to_patch(self, source: Array) -> Array:
+        """Places in the source ``(N, ndim)`` to places in the patch, possibly outside it."""
+        target = source
+        places: Array = (target - self.centre) @ self.matrix + self.middle
+        if self.displacement is not None:
+            for _ in range(INVERSION_STEPS):
+                shift = np.stack([map_coordinates(d, places.T, order=1, mode="nearest") for d in self.displacement], axis=1)
+                places = (target - shift - self.centre) @ self.matrix + self.middle
+        return places
+
+
+def draw_warp(shape: tuple[int, ...], centre: Array, augment: Augment, spacing_um: tuple[float, ...], rng: Rng) -> Warp:
+    """A random quarter turn, mirror, rotation (in the plane of the last two axes) and bend, around `centre`."""
+    ndim = len(shape)
+    matrix = np.eye(ndim)
+    if shape[-1] == shape[-2]:
+        matrix[-2:, -2:] = _rotation(90.0 * rng.integers(4))
+    matrix = matrix @ np.diag(rng.choice([-1.0, 1.0], ndim))
+    tilt = np.eye(ndim)
+    tilt[-2:, -2:] = _rotation(rng.uniform(-augment.rotate_deg, augment.rotate_deg))
+    return Warp(shape, np.asarray(centre, float), tilt @ matrix, _bend(shape, augment, spacing_um, rng))
+
+
+def _rotation(degrees: float) -> Array:
+    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    return np.array([[c, -s], [s, c]])
+
+
+def _bend(shape: tuple[int, ...], augment: Augment, spacing_um: tuple[float, ...], rng: Rng) -> Floats | None:
+    """A displacement field: noise on a coarse grid, spread over the patch by splines."""
+    if augment.elastic_um <= 0:
+        return None
+    knots = [max(4, round(n * s / augment.elastic_scale_um) + 1) for n, s in zip(shape, spacing_um, strict=True)]
+    factors = [n / k for n, k in zip(shape, knots, strict=True)]
+    fields = []
+    for step in spacing_um:
+        coarse = rng.normal(0, augment.elastic_um / step, knots)
+        fields.append(zoom(coarse, factors, order=3, mode="nearest", grid_mode=True))
+    return np.asarray(fields, np.float32)
+
+
+def change_grey(patch: Floats, augment: Augment, spacing_um: tuple[float, ...], rng: Rng) -> Floats:
+    """Brightness, contrast, blur and noise, relative to a spread of 1 (patches are standardised)."""
+    changed = patch * (1 + rng.uniform(-augment.contrast, augment.contrast)) + rng.uniform(-1, 1) * augment.brightness
+    if augment.blur_um > 0 and rng.random() < 0.5:
+        sigma = [0.0] + [rng.uniform(0, augment.blur_um) / s for s in spacing_um]
+        changed = gaussian_filter(changed, sigma)
+    if augment.noise > 0:
+        changed = changed + rng.normal(0, rng.uniform(0, augment.noise), patch.shape)
+    return np.asarray(changed, np.float32)

@@ -1,0 +1,204 @@
+"""Fresh training patches: cut, bent, pasted into and recoloured anew each time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.ndimage import map_coordinates, spline_filter
+
+from graticule.example import Example
+from graticule.image import Array, Floats, Image
+from graticule.results import Points
+from graticule.task import Recipe, Trainable
+from graticule.training.augment import Rng, Warp, change_grey, draw_warp
+
+MOST_PASTED = 6
+ATTEMPTS = 20  # at placing a pasted object clear of the others
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """An example ready to be cut from: prepared pixels on the task's grid.
+
+    Attributes
+    ----------
+    splines
+        ``(C, *space)`` cubic-spline coefficients of the prepared pixels, so that cutting costs no filtering.
+    known
+        ``(*space)``, 1 where the annotation is complete.
+    truth
+        Objects, with positions in voxels of this source.
+    """
+
+    splines: Floats
+    known: Floats
+    truth: Points
+    spacing_um: tuple[float, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.known.shape
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """What one step of learning sees: ``(C, *space)`` pixels, ``(K, *cells)`` target, ``(1, *cells)`` known."""
+
+    pixels: Floats
+    target: Floats
+    known: Floats
+
+
+def make_source(example: Example, prepared: Floats) -> Source:
+    """`example` must lie on the task's grid; `prepared` are its pixels as the network eats them."""
+    if not isinstance(example.truth, Points):
+        raise NotImplementedError("patches of labels come with the first task that outlines objects")
+    splines = np.stack([spline_filter(channel, order=3, output=np.float32) for channel in prepared])
+    known = np.ones(example.image.shape, np.float32)
+    if example.complete is not None:
+        known = (np.asarray(example.complete.data[...]) != 0).astype(np.float32)
+    voxels = replace(example.truth, position_um=example.image.to_voxels(example.truth.position_um))
+    return Source(splines, known, voxels, example.image.spacing_um)
+
+
+def draw_patch(sources: Sequence[Source], task: Trainable, rng: Rng) -> Patch:
+    """One patch: mostly around an annotated object, else anywhere that the annotation is complete."""
+    recipe = task.recipe
+    source, centre = _choose_centre(sources, recipe, rng)
+    warp = draw_warp(recipe.patch, centre, recipe.augment, source.spacing_um, rng)
+    pixels, known, truth = cut(source, warp)
+    if rng.random() < recipe.augment.paste:
+        pixels, truth = paste(pixels, known, truth, sources, recipe.object_um, rng)
+    pixels = change_grey(pixels, recipe.augment, source.spacing_um, rng)
+    stride = task.grid.stride
+    cells = Image(
+        np.broadcast_to(np.float32(0), tuple(n // stride for n in recipe.patch)),
+        "zyx"[-len(recipe.patch) :],
+        tuple(s * stride for s in source.spacing_um),
+        tuple(s * (stride - 1) / 2 for s in source.spacing_um),
+    )
+    in_um = replace(truth, position_um=truth.position_um * np.array(source.spacing_um))
+    return Patch(pixels, task.target(in_um, cells), _coarsen(known, stride)[None])
+
+
+def cut(source: Source, warp: Warp) -> tuple[Floats, Floats, Points]:
+    """Pixels ``(C, *space)``, known ``(*space)`` and truth (in voxels of the patch). Beyond the image nothing is known."""
+    where = warp.coordinates()
+    pixels = np.stack([map_coordinates(c, where, order=3, prefilter=False, mode="mirror") for c in source.splines])
+    known = map_coordinates(source.known, where, order=0, mode="constant", cval=0)
+    return pixels, known, replace(source.truth, position_um=warp.to_patch(source.truth.position_um))
+
+
+def _choose_centre(sources: Sequence[Source], recipe: Recipe, rng: Rng) -> tuple[Source, Array]:
+    objects = np.array([len(s.truth) for s in sources])
+    if objects.any() and rng.random() < recipe.mining:
+        # Every class alike often, however rare: else the few large beads are hardly seen.
+        kind = rng.choice(np.unique(np.concatenate([s.truth.kind for s in sources])))
+        of_kind = np.array([(s.truth.kind == kind).sum() for s in sources])
+        source = sources[rng.choice(len(sources), p=of_kind / of_kind.sum())]
+        place = rng.choice(source.truth.position_um[source.truth.kind == kind])
+        reach = recipe.mining_um / np.array(source.spacing_um)
+        return source, place + rng.uniform(-reach, reach)
+    areas = np.array([s.known.sum() for s in sources])
+    source = sources[rng.choice(len(sources), p=areas / areas.sum())]
+    flat = rng.choice(np.flatnonzero(source.known)) if source.known.min() == 0 else rng.integers(source.known.size)
+    return source, np.array(np.unravel_index(flat, source.shape), float)
+
+
+def _coarsen(known: Floats, stride: int) -> Floats:
+    """A cell is known where all its voxels are."""
+    if stride == 1:
+        return known
+    shape = [part for n in known.shape for part in (n // stride, stride)]
+    coarse: Floats = known.reshape(shape).min(axis=tuple(range(1, 2 * known.ndim, 2)))
+    return coarse
+
+
+def paste(
+    pixels: Floats, known: Floats, truth: Points, sources: Sequence[Source], object_um: Sequence[float], rng: Rng
+) -> tuple[Floats, Points]:
+    """Copy up to `MOST_PASTED` annotated objects from anywhere into free, known places of a patch.
+
+    What is added is the object's difference from its own surroundings, so that it sits on the new background as it sat
+    on the old. `object_um` is the diameter of each class; objects that touch others are not copied.
+    """
+    for _ in range(rng.integers(1, MOST_PASTED + 1)):
+        crop = _take_object(sources, object_um, rng)
+        place = None if crop is None else _free_place(pixels.shape[1:], known, truth, crop, rng)
+        if crop is None or place is None:
+            continue
+        window = tuple(slice(p - r, p + r + 1) for p, r in zip(place, crop.reach, strict=True))
+        pixels = pixels.copy()
+        pixels[(slice(None), *window)] += crop.difference
+        truth = Points(
+            np.vstack([truth.position_um, place + crop.offset]),
+            np.append(truth.confidence, 1.0),
+            np.append(truth.kind, crop.kind),
+            truth.kinds,
+            None if truth.diameter_um is None else np.append(truth.diameter_um, crop.diameter_um),
+        )
+    return pixels, truth
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Crop:
+    difference: Floats  # (C, *space), faded out at the rim
+    reach: Array  # voxels from its middle to its edge
+    offset: Array  # of the object's centre from the crop's middle voxel
+    kind: int
+    diameter_um: float
+
+
+def _take_object(sources: Sequence[Source], object_um: Sequence[float], rng: Rng) -> _Crop | None:
+    kinds = np.unique(np.concatenate([s.truth.kind for s in sources]))
+    kind = int(rng.choice(kinds))
+    source = sources[rng.choice(len(sources))]
+    candidates = np.flatnonzero(source.truth.kind == kind)
+    if not len(candidates):
+        return None
+    chosen = int(rng.choice(candidates))
+    diameter_um = object_um[kind] if source.truth.diameter_um is None else float(source.truth.diameter_um[chosen])
+    diameter = diameter_um / np.array(source.spacing_um)
+    centre = source.truth.position_um[chosen]
+    middle = np.round(centre).astype(int)
+    reach = np.ceil(0.95 * diameter).astype(int) + 1
+    gaps = np.abs(source.truth.position_um - centre) / reach
+    gaps[chosen] = np.inf
+    crowded = len(gaps) > 1 and gaps.max(axis=1).min() < 1.5
+    if crowded or (middle < reach).any() or (middle + reach >= np.array(source.shape)).any():
+        return None
+    quarter, mirror = int(rng.integers(4)), bool(rng.integers(2))
+    where = np.stack(np.meshgrid(*[np.arange(m - r, m + r + 1) for m, r in zip(middle, reach, strict=True)], indexing="ij"))
+    crop = np.stack([map_coordinates(c, where, order=3, prefilter=False) for c in source.splines])
+    shape = [-1, *[1] * len(reach)]
+    distance = np.sqrt((((where - centre.reshape(shape)) / diameter.reshape(shape)) ** 2).sum(axis=0))  # in diameters
+    ring = (distance > 0.75) & (distance < 0.95)
+    weight = np.clip((0.95 - distance) / 0.3, 0, 1)
+    difference = (crop - np.median(crop[:, ring], axis=1).reshape(shape)) * weight
+    return _turned(difference, reach, centre - middle, kind, diameter_um, quarter, mirror)
+
+
+def _turned(difference: Floats, reach: Array, offset: Array, kind: int, diameter_um: float, quarter: int, mirror: bool) -> _Crop:
+    if reach[-1] == reach[-2]:
+        difference = np.rot90(difference, quarter, axes=(-2, -1))
+        for _ in range(quarter):
+            offset = np.array([*offset[:-2], -offset[-1], offset[-2]])
+    if mirror:
+        difference = difference[..., ::-1]
+        offset = np.array([*offset[:-1], -offset[-1]])
+    return _Crop(np.ascontiguousarray(difference, np.float32), reach, offset, kind, diameter_um)
+
+
+def _free_place(shape: tuple[int, ...], known: Floats, truth: Points, crop: _Crop, rng: Rng) -> Array | None:
+    low, high = crop.reach, np.array(shape) - crop.reach - 1
+    if (low > high).any():
+        return None
+    for _ in range(ATTEMPTS):
+        place = np.array([rng.integers(a, b + 1) for a, b in zip(low, high, strict=True)])
+        gaps = np.abs(truth.position_um - place) / crop.reach
+        if known[tuple(place)] and (not len(gaps) or gaps.max(axis=1).min() > 1):
+            return place
+    return None
+
