@@ -1,0 +1,150 @@
+"""The look of a freeze-fracture replica without beads: a carbon film shadowed with platinum from one side.
+
+Platinum comes in at a slant, so it lies thicker on slopes that face the source (dark) and is missing on those that look
+away (bright). All relief, from membrane edges to single proteins, shows only through this. Numbers below were chosen by
+measuring, and by looking at, micrographs of mouse synapses beside these; see design/0002-bead-simulator.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from graticule.arrays.draw import around
+from graticule.image import Array, Floats
+from graticule.simulate.fields import Random, smooth_field
+
+PLATINUM = 0.30
+"""Optical depth of platinum on flat ground: a place without any is exp(0.3) = 1.35 times as bright, as there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """One stretch of replica.
+
+    Attributes
+    ----------
+    shape
+        Pixels.
+    nm_per_px
+        Pixel size.
+    light_rad
+        Direction the platinum comes from: 0 from the right, towards the first axis with growing angle.
+    islands
+        ``shape``, in 0 … 1: where proteins crowd.
+    bumps_per_um2
+        Proteins of the membrane (intramembrane particles) where `islands` is 1.
+    edges
+        Membrane edges that cross the picture.
+    blots
+        Dark patches of remains.
+    """
+
+    shape: tuple[int, int]
+    nm_per_px: float
+    light_rad: float
+    islands: Floats
+    bumps_per_um2: float
+    edges: int
+    blots: int
+
+    def transmission(self, rng: Random) -> Floats:
+        """``shape``, 1 on flat clean ground."""
+        height_nm = self._bumps(rng) + self._wavy_ground(rng)
+        depth = self._field(rng, 130) * rng.uniform(0.005, 0.06)
+        for _ in range(self.edges):
+            edge_nm, stain = self._edge(rng)
+            height_nm += edge_nm
+            depth += stain
+        for _ in range(self.blots):
+            depth += self._blot(rng)
+        return np.asarray(np.exp(-depth) * self._shadowed(height_nm), np.float32)
+
+    def _shadowed(self, height_nm: Floats) -> Floats:
+        slope_y, slope_x = np.gradient(height_nm, self.nm_per_px)
+        facing = -(np.sin(self.light_rad) * slope_y + np.cos(self.light_rad) * slope_x)
+        # Gentle slopes that look away still catch some; only steep ones are bare, so bright lines are narrow.
+        caught = np.where(facing < 0, -(np.abs(facing) ** 1.5), facing)
+        platinum = np.clip(1 + caught, 0, 8)
+        return np.asarray(np.exp(-PLATINUM * (platinum - 1)), np.float32)
+
+    def _wavy_ground(self, rng: Random) -> Floats:
+        """The membrane's gentle curvature and its fine unevenness."""
+        curve = self._field(rng, 130) * rng.uniform(2, 9)
+        ripple = self._field(rng, 9) * rng.uniform(0.05, 0.25)
+        return np.asarray(curve + ripple, np.float32)
+
+    def _field(self, rng: Random, correlation_nm: float) -> Floats:
+        return smooth_field(rng, self.shape, correlation_px=correlation_nm / self.nm_per_px)
+
+    def _bumps(self, rng: Random) -> Floats:
+        height_nm = np.zeros(self.shape, np.float32)
+        um2 = (self.nm_per_px / 1000) ** 2 * self.islands.sum()
+        for place in places(rng, self.islands, rng.poisson(self.bumps_per_um2 * um2)):
+            self._add_bump(rng, height_nm, place)
+        return height_nm
+
+    def _add_bump(self, rng: Random, height_nm: Floats, place: Array) -> None:
+        """A low dome with a steep rim, often with a dent on top: seen as a bright crescent, or a ring, and a shade."""
+        radius = max(rng.normal(5.5, 1.2), 2.5) / self.nm_per_px
+        tall = rng.lognormal(np.log(2.2), 0.45)
+        dent = rng.uniform(0, 1.0)
+        window, (dy, dx) = around(self.shape, place, 4 * radius)
+        turn, stretch = rng.uniform(0, np.pi), np.exp(rng.normal(0, 0.15))
+        along, beside = _turned(dy, dx, turn)
+        square = ((along / stretch) ** 2 + (beside * stretch) ** 2) / radius**2
+        dome = np.exp(-(square**2)) - dent * np.exp(-square / 0.12)
+        # The side that faces the source gathers platinum well beyond the rim, so it slopes gently.
+        front, across = _turned(dy, dx, self.light_rad)
+        apron = 0.5 * np.exp(-((front - 0.8 * radius) ** 2 + across**2) / (1.1 * radius) ** 2)
+        height_nm[window] += tall * np.maximum(dome, apron)
+
+    def _edge(self, rng: Random) -> tuple[Floats, Floats]:
+        """Where one membrane rises over another: a step along a winding line, and how much darker one side is."""
+        winding = self._field(rng, rng.uniform(60, 220)) + self._field(rng, 14) * rng.uniform(0, 0.05)
+        level = np.quantile(winding, rng.uniform(0.03, 0.97))
+        fall = np.gradient(winding, self.nm_per_px)
+        from_line_nm = (winding - level) / (np.hypot(*fall) + 1e-4)
+        wide_nm = rng.lognormal(np.log(5), 0.6)
+        rise = np.tanh(np.clip(from_line_nm / wide_nm, -8, 8))
+        lip = np.exp(-((from_line_nm / wide_nm) ** 2))
+        tall_nm = wide_nm * rng.lognormal(np.log(0.5), 0.8) * rng.choice([-1, 1])
+        shade = rng.normal(0, 0.03)
+        return tall_nm * (rise + rng.uniform(-1, 1) * lip), shade * rise
+
+    def _blot(self, rng: Random) -> Floats:
+        """Extra optical depth of a dark mottled patch with a ragged rim, or of a smooth round shadow."""
+        radius = rng.lognormal(np.log(22), 0.6) / self.nm_per_px
+        place = rng.uniform(0, self.shape)
+        window, (dy, dx) = around(self.shape, place, 3 * radius)
+        stretch = np.exp(rng.normal(0, 0.3))
+        along, beside = _turned(dy, dx, rng.uniform(0, np.pi))
+        out = np.hypot(along / stretch, beside * stretch) / radius
+        ragged = out + rng.uniform(0.05, 0.5) * self._field(rng, 12)[window]
+        soft = rng.uniform(0.05, 0.3)
+        depth = np.zeros(self.shape, np.float32)
+        mottled = 1 + rng.uniform(0, 0.4) * self._field(rng, 5)[window]
+        depth[window] = rng.uniform(0.05, 0.5) * mottled / (1 + np.exp(np.clip((ragged - 1) / soft, -30, 30)))
+        return depth
+
+
+def _turned(dy: Array, dx: Array, angle: float) -> tuple[Array, Array]:
+    """Coordinates along and beside a direction, counted from the last axis towards the first."""
+    return np.sin(angle) * dy + np.cos(angle) * dx, np.cos(angle) * dy - np.sin(angle) * dx
+
+
+def places(rng: Random, share: Floats, count: int) -> Array:
+    """``(count, 2)`` random places in pixels, as thick as `share` says, between pixels."""
+    total = np.cumsum(share, dtype=float)
+    index = np.searchsorted(total, rng.random(count) * total[-1], side="right")
+    pixel = np.stack(np.unravel_index(np.minimum(index, share.size - 1), share.shape), axis=1)
+    return pixel + rng.uniform(-0.5, 0.5, pixel.shape)
+
+
+def islands(rng: Random, shape: tuple[int, int], *, correlation_px: float, cover: float) -> Floats:
+    """``shape``, in 0 … 1: soft patches that fill about the share `cover` of the picture."""
+    field = smooth_field(rng, shape, correlation_px=correlation_px)
+    softened = (field - np.quantile(field, 1 - cover)) / 0.35
+    return np.asarray(ndimage.gaussian_filter(1 / (1 + np.exp(-softened)), 2), np.float32)
