@@ -185,6 +185,10 @@ class Task(Protocol):
         """The same task keeping every candidate, so that an operating point can be chosen afterwards."""
         ...
 
+    def keep(self, candidates: Result) -> Result:
+        """Those of the `permissive` candidates that count at this task's operating point."""
+        ...
+
     def calibrate(self, found: Sequence[Result], truth: Sequence[Example]) -> Self:
         """The same task at the operating point that scores best on these `permissive` results."""
         ...

@@ -1,0 +1,297 @@
+"""The training loop, readable in one sitting."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from graticule.errors import CheckpointError, DatasetError
+from graticule.example import Example
+from graticule.image import Floats
+from graticule.inference import make_plan, run
+from graticule.nets.forward import choose_device, choose_precision, weights_of
+from graticule.results import Points
+from graticule.settings import from_plain, to_plain
+from graticule.task import Levels, Phase, Trainable, Weights
+from graticule.training import state
+from graticule.training.patches import Source, draw_patch, make_source
+
+WARM_UP = 0.05  # share of a phase in which the learning rate climbs
+COLDEST = 0.02  # share of the peak learning rate at which a phase ends
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ready:
+    """An example on the task's own grid, with its grey levels measured on the whole image it came from."""
+
+    example: Example
+    levels: Levels
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One line of a training history. `score` is None where the epoch was not examined."""
+
+    phase: int
+    epoch: int
+    loss: float
+    score: float | None
+    seconds: float
+    best: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """The best model so far: a task at its operating point, weights, and how it got there."""
+
+    task: Trainable
+    weights: Weights
+    score: float
+    history: tuple[Epoch, ...]
+
+
+Keep = Callable[[Fitted], None]
+Watch = Callable[[Epoch, float], None]
+"""Called after every epoch with its line and the seconds probably left."""
+
+
+def fit(
+    task: Trainable,
+    learn: Sequence[Ready],
+    choose: Sequence[Ready],
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    start: Weights | None = None,
+    state_file: Path | None = None,
+    keep: Keep | None = None,
+    watch: Watch | None = None,
+) -> Fitted:
+    """Weights learnt from `learn`; when to stop and the operating point are chosen on `choose`.
+
+    The same seed on the same machine gives the same weights. With a `state_file`, training goes on from the last epoch
+    finished there, with the same result as if it had never stopped. `keep` is called with every model better than those
+    before, the first time after the first examination.
+    """
+    _refuse_unteachable(learn, choose)
+    return _Training(task, learn, choose, seed, choose_device(device), start, state_file).go(keep, watch)
+
+
+@dataclass(slots=True)
+class _Where:
+    """Where training stands; changes as it goes on."""
+
+    phase: int = 0
+    epoch: int = 0
+    waited: int = 0
+    seconds: float = 0.0
+    score: float = -math.inf
+    history: list[Epoch] = field(default_factory=list)
+
+
+class _Training:
+    """The mutable side of `fit`: a network, an optimiser, and where they stand."""
+
+    def __init__(
+        self,
+        task: Trainable,
+        learn: Sequence[Ready],
+        choose: Sequence[Ready],
+        seed: int,
+        device: str,
+        start: Weights | None,
+        state_file: Path | None,
+    ) -> None:
+        self.task, self.recipe, self.choose, self.seed, self.device = task, task.recipe, choose, seed, device
+        self.state_file = state_file
+        precision = "bf16-mixed" if choose_precision(device) == "bf16" else "32-true"
+        self.fabric = Fabric(accelerator=device.partition(":")[0], devices=1, precision=precision)  # type: ignore[arg-type]
+        torch.manual_seed(seed)
+        self.network: nn.Module = task.network()
+        if start is not None:
+            self.network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in start.items()})
+        self.network.to(self.fabric.device, memory_format=torch.channels_last)
+        self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.average), use_buffers=True)
+        self.sources = [make_source(r.example, task.prepare(np.asarray(r.example.image.data[...]), r.levels)) for r in learn]
+        self.where = _Where()
+        self.best: Fitted | None = None
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network that is examined and kept."""
+        return self.average.module if self.recipe.average else self.network
+
+    def go(self, keep: Keep | None, watch: Watch | None) -> Fitted:
+        stored = self._restore()
+        while self.where.phase < len(self.recipe.phases):
+            phase = self.recipe.phases[self.where.phase]
+            optimiser = torch.optim.AdamW(parameter_groups(self.network, phase), weight_decay=self.recipe.weight_decay)
+            if stored is not None:
+                state.restore_optimiser(optimiser, stored.part("optimiser"))
+            model, stepper = self.fabric.setup(self.network, optimiser)
+            stored = None
+            while self.where.epoch < phase.epochs and self.where.waited < self.recipe.patience:
+                self._one_epoch(model, stepper, phase, keep)
+                self._save(optimiser)
+                if watch is not None:
+                    watch(self.where.history[-1], self._seconds_left())
+            self.where.phase, self.where.epoch, self.where.waited = self.where.phase + 1, 0, 0
+        assert self.best is not None, "every phase examines its last epoch"
+        return Fitted(self.best.task, self.best.weights, self.best.score, tuple(self.where.history))
+
+    def _one_epoch(self, model: nn.Module, stepper: torch.optim.Optimizer, phase: Phase, keep: Keep | None) -> None:
+        began, where = time.monotonic(), self.where
+        loss = self._learn(model, stepper, phase)
+        where.epoch += 1
+        due = where.epoch % self.recipe.validate_every == 0 or where.epoch == phase.epochs
+        score, better = self._examine() if due else (None, None)
+        where.waited = 0 if better else where.waited + 1
+        where.seconds += time.monotonic() - began
+        where.history.append(Epoch(where.phase, where.epoch, loss, score, where.seconds, better is not None))
+        if better is not None:
+            self.best = Fitted(better.task, better.weights, better.score, tuple(where.history))
+            if keep is not None:
+                keep(self.best)
+
+    def _learn(self, model: nn.Module, stepper: torch.optim.Optimizer, phase: Phase) -> float:
+        """One epoch of steps; the mean loss."""
+        model.train()
+        hold_frozen_norms(self.network)
+        done = self.where.epoch * self.recipe.steps
+        losses = []
+        for step, batch in enumerate(self._batches()):
+            rate = rate_share((done + step) / (phase.epochs * self.recipe.steps))
+            for group in stepper.param_groups:
+                group["lr"] = group["peak"] * rate
+            pixels, target, known = (torch.from_numpy(part).to(self.fabric.device) for part in batch)
+            loss = self.task.loss(model(pixels.contiguous(memory_format=torch.channels_last)).float(), target, known)
+            self.fabric.backward(loss)
+            self.fabric.clip_gradients(model, stepper, max_norm=self.recipe.clip, error_if_nonfinite=False)
+            stepper.step()
+            stepper.zero_grad()
+            if self.recipe.average:
+                self.average.update_parameters(self.network)
+            losses.append(float(loss.detach()))
+        return float(np.mean(losses))
+
+    def _batches(self) -> Iterator[tuple[Floats, Floats, Floats]]:
+        """Batches of fresh patches; the next is drawn while the network learns from this one."""
+        past = sum(p.epochs for p in self.recipe.phases[: self.where.phase]) + self.where.epoch
+        draw = partial(draw_batch, self.sources, self.task, (self.seed, past))
+        with ThreadPoolExecutor(1) as ahead:
+            coming = ahead.submit(draw, 0)
+            for step in range(self.recipe.steps):
+                batch = coming.result()
+                if step + 1 < self.recipe.steps:
+                    coming = ahead.submit(draw, step + 1)
+                yield batch
+
+    def _examine(self) -> tuple[float, Fitted | None]:
+        """The score on the held-out examples, and the model if it is the best so far."""
+        weights = weights_of(self.kept)
+        task, score = examine(self.task, weights, self.choose, self.device)
+        if score <= self.where.score:
+            return score, None
+        self.where.score = score
+        return score, Fitted(task, weights, score, ())
+
+    def _seconds_left(self) -> float:
+        done = len(self.where.history)
+        coming = sum(p.epochs for p in self.recipe.phases[self.where.phase :]) - self.where.epoch
+        return self.where.seconds / done * coming
+
+    def _save(self, optimiser: torch.optim.Optimizer) -> None:
+        if self.state_file is None:
+            return
+        assert self.best is not None or self.where.history[-1].score is None
+        parts = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": state.optimiser_tensors(optimiser),
+            "best": {} if self.best is None else {k: torch.from_numpy(np.array(v)) for k, v in self.best.weights.items()},
+        }
+        best_task = None if self.best is None else to_plain(self.best.task)
+        state.save(self.state_file, parts, {"task": to_plain(self.task), "best_task": best_task, "where": asdict(self.where)})
+
+    def _restore(self) -> state.Stored | None:
+        if self.state_file is None or not self.state_file.is_file():
+            return None
+        stored = state.load(self.state_file)
+        if stored.plain["task"] != to_plain(self.task):
+            changed = [k for k, v in to_plain(self.task).items() if stored.plain["task"].get(k) != v]
+            raise CheckpointError(f"{self.state_file} was begun with other settings ({', '.join(changed)}); resume with the same ones")
+        state.restore_module(self.network, stored.part("network"))
+        state.restore_module(self.average, stored.part("average"))
+        where = dict(stored.plain["where"])
+        self.where = _Where(**{**where, "history": [Epoch(**line) for line in where["history"]]})
+        if stored.plain["best_task"] is not None:
+            weights = {name: tensor.numpy() for name, tensor in stored.part("best").items()}
+            best_task = from_plain(type(self.task), stored.plain["best_task"])
+            self.best = Fitted(best_task, weights, self.where.score, tuple(self.where.history))
+        return stored
+
+
+def examine(task: Trainable, weights: Weights, choose: Sequence[Ready], device: str) -> tuple[Trainable, float]:
+    """The task at its best operating point on the `choose` examples, and its score there."""
+    forward = task.forward(weights, device)
+    permissive, found = task.permissive(), []
+    for ready in choose:
+        image = ready.example.image
+        maps = run(forward, partial(task.prepare, levels=ready.levels), image, make_plan(image, task.grid))
+        found.append(permissive.decode(maps))
+    examples = [ready.example for ready in choose]
+    chosen = task.calibrate(found, examples)
+    return chosen, chosen.score([chosen.keep(one) for one in found], examples)[task.objective]
+
+
+def draw_batch(sources: Sequence[Source], task: Trainable, key: tuple[int, int], step: int) -> tuple[Floats, Floats, Floats]:
+    """Pixels, targets and known masks of one step; the same key and step give the same patches."""
+    rng = np.random.default_rng([*key, step])
+    patches = [draw_patch(sources, task, rng) for _ in range(task.recipe.batch)]
+    return np.stack([p.pixels for p in patches]), np.stack([p.target for p in patches]), np.stack([p.known for p in patches])
+
+
+def parameter_groups(network: nn.Module, phase: Phase) -> list[dict[str, object]]:
+    """Parameters by peak learning rate; those at 0, or that no name in the phase fits, are frozen."""
+    groups: dict[float, list[Tensor]] = {}
+    for name, parameter in network.named_parameters():
+        fitting = [prefix for prefix in phase.learning_rates if name.startswith(prefix)]
+        peak = phase.learning_rates[max(fitting, key=len)] if fitting else 0.0
+        parameter.requires_grad_(peak > 0)
+        if peak > 0:
+            groups.setdefault(peak, []).append(parameter)
+    return [{"params": parameters, "lr": peak, "peak": peak} for peak, parameters in groups.items()]
+
+
+def hold_frozen_norms(network: nn.Module) -> None:
+    """Frozen batch norms keep the statistics they were pretrained with."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d) and not module.weight.requires_grad:
+            module.eval()
+
+
+def rate_share(progress: float) -> float:
+    """Learning rate as a share of its peak after `progress` (0 … 1) of a phase: a short climb, then half a cosine down."""
+    if progress < WARM_UP:
+        return (progress + 1e-3) / (WARM_UP + 1e-3)
+    fall = (progress - WARM_UP) / (1 - WARM_UP)
+    return COLDEST + (1 - COLDEST) * (1 + math.cos(math.pi * fall)) / 2
+
+
+def _refuse_unteachable(learn: Sequence[Ready], choose: Sequence[Ready]) -> None:
+    for role, ready in (("learn from", learn), ("choose the threshold on", choose)):
+        objects = sum(len(r.example.truth) for r in ready if isinstance(r.example.truth, Points))
+        if objects == 0:
+            names = ", ".join(r.example.name for r in ready) or "none"
+            raise DatasetError(f"found no annotated object in the images to {role} ({names}); annotate some, or add images")

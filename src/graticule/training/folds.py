@@ -1,0 +1,103 @@
+"""Who learns and who examines: splits by specimen, never by image, never by pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from graticule.errors import DatasetError
+from graticule.example import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Names of the examples that train and of those that are held out; no specimen has a name in both."""
+
+    train: tuple[str, ...]
+    held_out: tuple[str, ...]
+
+
+def leave_one_out(examples: Sequence[Example]) -> tuple[Fold, ...]:
+    """One fold for each specimen, in the order in which specimens first appear."""
+    return leave_out(examples, len(specimens(examples)), seed=None)
+
+
+def leave_out(examples: Sequence[Example], folds: int, seed: int | None) -> tuple[Fold, ...]:
+    """`folds` folds that hold out each specimen once; with a seed, specimens are dealt out at random.
+
+    Specimens with more images are dealt first, so that folds are of like size.
+    """
+    names = list(specimens(examples))
+    if len(names) < 2:
+        raise DatasetError(f"found {len(names)} specimen(s) ({', '.join(names)}); holding one out needs at least 2")
+    if seed is not None:
+        names = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
+    count = min(folds, len(names))
+    hands = [names[i::count] for i in range(count)]
+    return tuple(_fold(examples, set(hand)) for hand in hands)
+
+
+def specimens(examples: Sequence[Example]) -> tuple[str, ...]:
+    """Each specimen once."""
+    return tuple(dict.fromkeys(e.specimen for e in examples))
+
+
+def _fold(examples: Sequence[Example], held_out: set[str]) -> Fold:
+    fold = Fold(
+        tuple(e.name for e in examples if e.specimen not in held_out), tuple(e.name for e in examples if e.specimen in held_out)
+    )
+    check(fold, examples)
+    return fold
+
+
+def check(fold: Fold, examples: Sequence[Example]) -> None:
+    """Refuse a fold in which training would see what it is examined on."""
+    by_name = {e.name: e.specimen for e in examples}
+    strangers = [n for n in (*fold.train, *fold.held_out) if n not in by_name]
+    if strangers:
+        raise DatasetError(f"the fold names {', '.join(strangers)}, which the dataset does not hold; make the folds anew")
+    shared = {by_name[n] for n in fold.train} & {by_name[n] for n in fold.held_out}
+    if shared:
+        raise DatasetError(f"specimen(s) {', '.join(sorted(shared))} lie on both sides of a split; split by specimen")
+
+
+def pick(examples: Sequence[Example], names: Sequence[str]) -> list[Example]:
+    by_name = {e.name: e for e in examples}
+    return [by_name[n] for n in names]
+
+
+def hold_out(examples: Sequence[Example], seed: int, share: float = 0.25) -> tuple[list[Example], list[Example]]:
+    """Examples to learn from and examples to choose by (when to stop, which threshold): about `share` of the specimens.
+
+    A single specimen is cut in two instead, the smaller part of each image being held out, with a gap between.
+    """
+    names = specimens(examples)
+    if len(names) == 1:
+        parts = [_cut_in_two(e, share) for e in examples]
+        return [a for a, _ in parts], [b for _, b in parts]
+    folds = max(2, min(len(names), round(1 / share)))
+    fold = leave_out(examples, folds, seed)[0]
+    return pick(examples, fold.train), pick(examples, fold.held_out)
+
+
+def _cut_in_two(example: Example, share: float, gap: float = 0.02) -> tuple[Example, Example]:
+    """Both parts of an image along its longest axis. Objects near the gap stay in their own part's annotation only."""
+    shape = example.image.shape
+    axis = int(np.argmax(shape))
+    length = shape[axis]
+    first_end, second_start = round(length * (1 - share - gap)), round(length * (1 - share))
+    return _part(example, axis, 0, first_end, "a"), _part(example, axis, second_start, length, "b")
+
+
+def _part(example: Example, axis: int, start: int, stop: int, suffix: str) -> Example:
+    low = [0] * example.image.ndim
+    high = list(example.image.shape)
+    low[axis], high[axis] = start, stop
+    image = example.image.crop(tuple(low), tuple(high))
+    complete = None if example.complete is None else example.complete.crop(tuple(low), tuple(high))
+    part = replace(example, name=f"{example.name}-{suffix}", image=image, complete=complete)
+    voxels = np.round(image.to_voxels(example.truth.position_um)).astype(int)  # type: ignore[union-attr]
+    inside = ((voxels >= 0) & (voxels < image.shape)).all(axis=1)
+    return replace(part, truth=example.truth[inside])  # type: ignore[index]
