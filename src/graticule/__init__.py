@@ -1,1 +1,76 @@
-"""Find, count, outline and measure structures in micrographs from few annotations."""
+"""Find, count, outline and measure structures in micrographs from few annotations.
+
+The names below are all a script needs; each is imported when it is first used, so that `import graticule` is instant and
+loads no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graticule.checkpoint import Checkpoint
+    from graticule.errors import GraticuleError
+    from graticule.example import Example
+    from graticule.image import Image
+    from graticule.io import read
+    from graticule.results import Labels, Points
+    from graticule.workflows import check, cross_validate, evaluate, predict, train
+
+    __version__: str
+
+__all__ = [
+    "Checkpoint",
+    "Example",
+    "GraticuleError",
+    "Image",
+    "Labels",
+    "Points",
+    "__version__",
+    "check",
+    "cross_validate",
+    "evaluate",
+    "predict",
+    "read",
+    "train",
+]
+
+_HOME = {
+    "Checkpoint": "graticule.checkpoint",
+    "Example": "graticule.example",
+    "GraticuleError": "graticule.errors",
+    "Image": "graticule.image",
+    "Labels": "graticule.results",
+    "Points": "graticule.results",
+    "check": "graticule.workflows",
+    "cross_validate": "graticule.workflows",
+    "evaluate": "graticule.workflows",
+    "predict": "graticule.workflows",
+    "read": "graticule.io",
+    "train": "graticule.workflows",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        value: Any = _version()
+    elif name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+    else:
+        raise AttributeError(f"module 'graticule' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("graticule")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        return "0+unknown"
