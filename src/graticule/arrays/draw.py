@@ -19,8 +19,8 @@ GAUSSIAN_REACH = 5.0
 def around(shape: tuple[int, ...], centre: Array, reach: float) -> tuple[tuple[slice, ...], tuple[Array, ...]]:
     """The part of an array within `reach` voxels of `centre`, and the offsets of its voxels from there.
 
-    The offsets are one array per axis that broadcast against each other, as from ``np.ogrid``. A place too far outside the
-    array has empty slices.
+    The offsets are one array per axis that broadcast against each other, as from ``np.ogrid``. A place too far outside
+    the array has empty slices.
     """
     low = np.clip(np.floor(np.subtract(centre, reach)), 0, shape).astype(int)
     high = np.clip(np.ceil(np.add(centre, reach)) + 1, low, shape).astype(int)

@@ -77,11 +77,11 @@ class BeadScenes:
     shape_px: tuple[int, int] = (512, 512)
     spacing_um: float = 1 / 1790
     diameters_nm: tuple[tuple[str, float], ...] = (("6nm", 7.0), ("12nm", 12.3))
-    beads_per_um2: tuple[float, ...] = (200.0, 40.0)
+    beads_per_um2: tuple[float, ...] = (250.0, 40.0)
     unmarked_nm: tuple[tuple[str, float], ...] = (("18nm", 19.0),)
     unmarked_per_um2: float = 20.0
     diameter_spread: float = 0.08
-    elongation: float = 0.06
+    elongation: float = 0.1
     faint: float = 0.05
     touching: float = 0.05
     distractors: bool = True
@@ -106,11 +106,12 @@ class BeadScenes:
         canvas = (self.shape_px[0] + 2 * border, self.shape_px[1] + 2 * border)
         crowded = islands(rng, canvas, correlation_px=90 / self._nm_per_px, cover=rng.uniform(0.2, 0.7))
         beads = self._beads(rng, crowded)
-        beam = np.exp(-look.absorption_per_nm * beads.path_nm(canvas, self._nm_per_px))
+        gold = np.exp(-look.absorption_per_nm * beads.path_nm(canvas, self._nm_per_px))
+        # Beads are blurred apart from the replica: they stick out of its plane of focus, and are no perfect spheres.
+        beam = ndimage.gaussian_filter(gold, look.blur_nm / self._nm_per_px)
         if self.distractors:
             beam = beam * self._replica(rng, crowded, look.light_rad).transmission(rng)
-        seen = ndimage.gaussian_filter(beam, look.blur_nm / self._nm_per_px)
-        pixels = look.record(rng, seen, nm_per_px=self._nm_per_px, noise=self.noise)
+        pixels = look.record(rng, beam, nm_per_px=self._nm_per_px, noise=self.noise)
         inside = pixels[border : border + self.shape_px[0], border : border + self.shape_px[1]]
         image = Image(inside, "yx", (self.spacing_um, self.spacing_um))
         return Example(name, image, self._truth(beads, image, border))
@@ -133,7 +134,7 @@ class BeadScenes:
     def _beads(self, rng: Random, crowded: Floats) -> _Beads:
         """All beads on the canvas; marked classes prefer the crowded places, the others do not."""
         marked = [
-            _Class(kind, diameter, density, 0.25 + 0.75 * crowded / crowded.mean())
+            _Class(kind, diameter, density, 0.4 + 0.6 * crowded / crowded.mean())
             for kind, ((_, diameter), density) in enumerate(zip(self.diameters_nm, self.beads_per_um2, strict=True))
         ]
         anywhere = np.ones_like(crowded)
@@ -147,7 +148,7 @@ class BeadScenes:
     def _lay(self, rng: Random, beads: _Beads, each: _Class) -> _Beads:
         """`beads` and those of one more class."""
         mean = each.per_um2 * self.spacing_um**2 * each.share.size
-        count = rng.poisson(mean * rng.gamma(4, 1 / 4))  # images of one laboratory differ about this much
+        count = rng.poisson(mean * rng.gamma(6, 1 / 6))  # images of one laboratory differ about this much
         pool = places(rng, each.share, TRIES * count)
         for tries in pool.reshape(count, TRIES, 2):
             bead = self._bead(rng, each)
@@ -183,7 +184,7 @@ class BeadScenes:
             nm_per_px=self._nm_per_px,
             light_rad=light_rad,
             islands=crowded,
-            bumps_per_um2=rng.gamma(2, 1200),
+            bumps_per_um2=rng.gamma(3, 1100),
             edges=int(rng.poisson(min(18 * um2, MOST_EDGES))),
             blots=int(rng.poisson(25 * um2)),
         )
@@ -278,7 +279,7 @@ class _Look:
     @classmethod
     def drawn(cls, rng: Random) -> _Look:
         return cls(
-            level=rng.uniform(135, 215),
+            level=rng.uniform(140, 210),
             black=rng.uniform(-10, 6),
             light_rad=rng.uniform(0, 2 * np.pi),
             absorption_per_nm=rng.normal(0.168, 0.015),

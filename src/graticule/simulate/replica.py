@@ -11,13 +11,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from graticule.arrays.draw import around
 from graticule.image import Array, Floats
 from graticule.simulate.fields import Random, smooth_field
 
-PLATINUM = 0.30
-"""Optical depth of platinum on flat ground: a place without any is exp(0.3) = 1.35 times as bright, as there."""
+PLATINUM = 0.27
+"""Optical depth of platinum on flat ground: a place without any is exp(0.27) = 1.3 times as bright, as there."""
+
+BUMPS_APART_NM = 9.0
+"""Proteins do not overlap; some stand side by side."""
+
+BLUR_NM = 0.7
+"""Standard deviation of the blur: bright rims of proteins are about 2 nm wide in the images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +60,15 @@ class Replica:
     def transmission(self, rng: Random) -> Floats:
         """``shape``, 1 on flat clean ground."""
         height_nm = self._bumps(rng) + self._wavy_ground(rng)
-        depth = self._field(rng, 130) * rng.uniform(0.005, 0.06)
+        depth = self._field(rng, 130) * rng.uniform(0.005, 0.045)
         for _ in range(self.edges):
             edge_nm, stain = self._edge(rng)
             height_nm += edge_nm
             depth += stain
         for _ in range(self.blots):
             depth += self._blot(rng)
-        return np.asarray(np.exp(-depth) * self._shadowed(height_nm), np.float32)
+        sharp = np.exp(-depth) * self._shadowed(height_nm)
+        return np.asarray(ndimage.gaussian_filter(sharp, BLUR_NM / self.nm_per_px), np.float32)
 
     def _shadowed(self, height_nm: Floats) -> Floats:
         slope_y, slope_x = np.gradient(height_nm, self.nm_per_px)
@@ -71,10 +79,11 @@ class Replica:
         return np.asarray(np.exp(-PLATINUM * (platinum - 1)), np.float32)
 
     def _wavy_ground(self, rng: Random) -> Floats:
-        """The membrane's gentle curvature and its fine unevenness."""
-        curve = self._field(rng, 130) * rng.uniform(2, 9)
+        """The membrane's gentle curvature and its fine unevenness, rougher where proteins crowd."""
+        curve = self._field(rng, 130) * rng.uniform(1, 6)
         ripple = self._field(rng, 9) * rng.uniform(0.05, 0.25)
-        return np.asarray(curve + ripple, np.float32)
+        crumbs = self._field(rng, 6) * self.islands * rng.uniform(0.1, 0.6)
+        return np.asarray(curve + ripple + crumbs, np.float32)
 
     def _field(self, rng: Random, correlation_nm: float) -> Floats:
         return smooth_field(rng, self.shape, correlation_px=correlation_nm / self.nm_per_px)
@@ -82,41 +91,43 @@ class Replica:
     def _bumps(self, rng: Random) -> Floats:
         height_nm = np.zeros(self.shape, np.float32)
         um2 = (self.nm_per_px / 1000) ** 2 * self.islands.sum()
-        for place in places(rng, self.islands, rng.poisson(self.bumps_per_um2 * um2)):
+        spots = places(rng, self.islands, rng.poisson(self.bumps_per_um2 * um2))
+        for place in _apart(spots, BUMPS_APART_NM / self.nm_per_px):
             self._add_bump(rng, height_nm, place)
         return height_nm
 
     def _add_bump(self, rng: Random, height_nm: Floats, place: Array) -> None:
         """A low dome with a steep rim, often with a dent on top: seen as a bright crescent, or a ring, and a shade."""
         radius = max(rng.normal(5.5, 1.2), 2.5) / self.nm_per_px
-        tall = rng.lognormal(np.log(2.2), 0.45)
-        dent = rng.uniform(0, 1.0)
+        tall = rng.lognormal(np.log(2.8), 0.45)
+        dent, rim, steep = rng.uniform(-0.2, 0.9), rng.uniform(0, 0.25), rng.uniform(1, 2.5)
         window, (dy, dx) = around(self.shape, place, 4 * radius)
         turn, stretch = rng.uniform(0, np.pi), np.exp(rng.normal(0, 0.15))
         along, beside = _turned(dy, dx, turn)
         square = ((along / stretch) ** 2 + (beside * stretch) ** 2) / radius**2
-        dome = np.exp(-(square**2)) - dent * np.exp(-square / 0.12)
+        dome = np.exp(-(square**steep)) * (1 - rim + rim * square) - dent * np.exp(-square / 0.1)
         # The side that faces the source gathers platinum well beyond the rim, so it slopes gently.
         front, across = _turned(dy, dx, self.light_rad)
-        apron = 0.5 * np.exp(-((front - 0.8 * radius) ** 2 + across**2) / (1.1 * radius) ** 2)
+        apron = rng.uniform(0.3, 0.9) * np.exp(-((front - 0.8 * radius) ** 2 + across**2) / (1.1 * radius) ** 2)
         height_nm[window] += tall * np.maximum(dome, apron)
 
     def _edge(self, rng: Random) -> tuple[Floats, Floats]:
         """Where one membrane rises over another: a step along a winding line, and how much darker one side is."""
-        winding = self._field(rng, rng.uniform(60, 220)) + self._field(rng, 14) * rng.uniform(0, 0.05)
+        winding = self._field(rng, rng.uniform(60, 220)) + self._field(rng, 14) * rng.uniform(0, 0.12)
         level = np.quantile(winding, rng.uniform(0.03, 0.97))
         fall = np.gradient(winding, self.nm_per_px)
         from_line_nm = (winding - level) / (np.hypot(*fall) + 1e-4)
         wide_nm = rng.lognormal(np.log(5), 0.6)
         rise = np.tanh(np.clip(from_line_nm / wide_nm, -8, 8))
         lip = np.exp(-((from_line_nm / wide_nm) ** 2))
-        tall_nm = wide_nm * rng.lognormal(np.log(0.5), 0.8) * rng.choice([-1, 1])
-        shade = rng.normal(0, 0.03)
-        return tall_nm * (rise + rng.uniform(-1, 1) * lip), shade * rise
+        tall_nm = wide_nm * rng.lognormal(np.log(0.45), 0.75) * rng.choice([-1, 1])
+        shade = rng.normal(0, 0.022)
+        uneven = np.clip(1 + 0.5 * self._field(rng, 70), 0, 2)
+        return uneven * tall_nm * (rise + rng.uniform(-1, 1) * lip), shade * rise
 
     def _blot(self, rng: Random) -> Floats:
         """Extra optical depth of a dark mottled patch with a ragged rim, or of a smooth round shadow."""
-        radius = rng.lognormal(np.log(22), 0.6) / self.nm_per_px
+        radius = rng.lognormal(np.log(18), 0.6) / self.nm_per_px
         place = rng.uniform(0, self.shape)
         window, (dy, dx) = around(self.shape, place, 3 * radius)
         stretch = np.exp(rng.normal(0, 0.3))
@@ -133,6 +144,12 @@ class Replica:
 def _turned(dy: Array, dx: Array, angle: float) -> tuple[Array, Array]:
     """Coordinates along and beside a direction, counted from the last axis towards the first."""
     return np.sin(angle) * dy + np.cos(angle) * dx, np.cos(angle) * dy - np.sin(angle) * dx
+
+
+def _apart(spots: Array, distance: float) -> Array:
+    """`spots` ``(N, 2)`` without the later one of every pair closer than `distance`."""
+    close = cKDTree(spots).query_pairs(distance, output_type="ndarray") if len(spots) else np.zeros((0, 2), int)
+    return np.delete(spots, np.unique(close.max(axis=1)), axis=0) if len(close) else spots
 
 
 def places(rng: Random, share: Floats, count: int) -> Array:
