@@ -184,7 +184,7 @@ class BeadScenes:
             nm_per_px=self._nm_per_px,
             light_rad=light_rad,
             islands=crowded,
-            bumps_per_um2=rng.gamma(3, 1100),
+            bumps_per_um2=rng.gamma(3, 1500),
             edges=int(rng.poisson(min(18 * um2, MOST_EDGES))),
             blots=int(rng.poisson(25 * um2)),
         )

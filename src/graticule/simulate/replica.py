@@ -61,6 +61,7 @@ class Replica:
         """``shape``, 1 on flat clean ground."""
         height_nm = self._bumps(rng) + self._wavy_ground(rng)
         depth = self._field(rng, 130) * rng.uniform(0.005, 0.045)
+        depth += self.islands * self._field(rng, 12) * rng.uniform(0, 0.06)
         for _ in range(self.edges):
             edge_nm, stain = self._edge(rng)
             height_nm += edge_nm
