@@ -21,7 +21,7 @@ EMPTY_WORDS = {"utils", "util", "common", "core", "helpers", "base", "factory", 
 HEAVY = ("torch", "monai", "lightning_fabric", "matplotlib")
 
 HELP_S = 1.5
-"""What is promised is 0.6 s and measured by benchmarks/install_size.sh; a test must also pass on a machine that is busy."""
+"""Promised are 0.6 s, as benchmarks/install_size.sh measures; a test must also pass on a busy machine."""
 
 
 def _name(module: Path) -> str:
