@@ -104,7 +104,7 @@ class BeadScenes:
         look = _Look.drawn(rng)
         border = self._border_px
         canvas = (self.shape_px[0] + 2 * border, self.shape_px[1] + 2 * border)
-        crowded = islands(rng, canvas, correlation_px=90 / self._nm_per_px, cover=rng.uniform(0.2, 0.7))
+        crowded = islands(rng, canvas, correlation_px=90 / self._nm_per_px, cover=rng.uniform(0.3, 0.8))
         beads = self._beads(rng, crowded)
         gold = np.exp(-look.absorption_per_nm * beads.path_nm(canvas, self._nm_per_px))
         # Beads are blurred apart from the replica: they stick out of its plane of focus, and are no perfect spheres.
@@ -186,7 +186,7 @@ class BeadScenes:
             islands=crowded,
             bumps_per_um2=rng.gamma(3, 1500),
             edges=int(rng.poisson(min(18 * um2, MOST_EDGES))),
-            blots=int(rng.poisson(25 * um2)),
+            blots=int(rng.poisson(20 * um2)),
         )
 
     def _truth(self, beads: _Beads, image: Image, border_px: int) -> Points:

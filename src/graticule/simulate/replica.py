@@ -67,7 +67,7 @@ class Replica:
             height_nm += edge_nm
             depth += stain
         for _ in range(self.blots):
-            depth += self._blot(rng)
+            self._add_blot(rng, depth)
         sharp = np.exp(-depth) * self._shadowed(height_nm)
         return np.asarray(ndimage.gaussian_filter(sharp, BLUR_NM / self.nm_per_px), np.float32)
 
@@ -126,20 +126,18 @@ class Replica:
         uneven = np.clip(1 + 0.5 * self._field(rng, 70), 0, 2)
         return uneven * tall_nm * (rise + rng.uniform(-1, 1) * lip), shade * rise
 
-    def _blot(self, rng: Random) -> Floats:
-        """Extra optical depth of a dark mottled patch with a ragged rim, or of a smooth round shadow."""
+    def _add_blot(self, rng: Random, depth: Floats) -> None:
+        """A dark mottled patch with a ragged rim, or a smooth round shadow."""
         radius = rng.lognormal(np.log(18), 0.6) / self.nm_per_px
-        place = rng.uniform(0, self.shape)
-        window, (dy, dx) = around(self.shape, place, 3 * radius)
-        stretch = np.exp(rng.normal(0, 0.3))
+        window, (dy, dx) = around(self.shape, rng.uniform(0, self.shape), 3 * radius)
         along, beside = _turned(dy, dx, rng.uniform(0, np.pi))
+        stretch = np.exp(rng.normal(0, 0.3))
         out = np.hypot(along / stretch, beside * stretch) / radius
-        ragged = out + rng.uniform(0.05, 0.5) * self._field(rng, 12)[window]
-        soft = rng.uniform(0.05, 0.3)
-        depth = np.zeros(self.shape, np.float32)
-        mottled = 1 + rng.uniform(0, 0.4) * self._field(rng, 5)[window]
-        depth[window] = rng.uniform(0.05, 0.5) * mottled / (1 + np.exp(np.clip((ragged - 1) / soft, -30, 30)))
-        return depth
+        rags = smooth_field(rng, out.shape, correlation_px=12 / self.nm_per_px)
+        mottle = smooth_field(rng, out.shape, correlation_px=5 / self.nm_per_px)
+        from_rim = (out + rng.uniform(0.05, 0.5) * rags - 1) / rng.uniform(0.05, 0.3)
+        mottled = rng.uniform(0.05, 0.5) * (1 + rng.uniform(0, 0.4) * mottle)
+        depth[window] += mottled / (1 + np.exp(np.clip(from_rim, -30, 30)))
 
 
 def _turned(dy: Array, dx: Array, angle: float) -> tuple[Array, Array]:
