@@ -1,0 +1,135 @@
+"""Do annotated positions sit on spots, and how large are those spots?"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.fft import irfft2, next_fast_len, rfft2
+
+from graticule.arrays.blobs import Polarity, ideal_answer, sigma
+from graticule.image import Array, Floats
+
+SMALLEST_PX, LARGEST_PX = 3.0, 64.0
+STEP = 1.2
+"""Ratio of neighbouring diameters that are tried; a parabola finds the top between them."""
+
+OFF_CENTRE = 0.5
+"""How far from a spot's centre a person's mark may lie, in diameters."""
+
+ENOUGH = 64
+"""Spots measured at most: a median needs no more."""
+
+
+NEIGHBOURS = 4
+"""Rungs either side of the typical diameter among which a single spot's own is sought: up to a factor of two."""
+
+SURE = 4.0
+"""Standard errors by which spots must stand out at the best of all diameters; chance rarely gives three."""
+
+
+def measured_diameter(
+    pixels: Array, positions_px: Array, *, smallest_px: float = SMALLEST_PX, largest_px: float = LARGEST_PX
+) -> float | None:
+    """Typical diameter, in pixels, of the spots, dark or bright, at `positions_px` ``(N, 2)``; None without a spot.
+
+    The diameter at which the scale-normalised Laplacian of Gaussian answers more at the positions than elsewhere in the
+    image by the widest margin; then the median over the spots of each one's own best diameter near it. A spot with
+    blurred flanks measures a little larger than the sharp one it was. Marks may be off by half a diameter.
+    """
+    ladder = _ladder(smallest_px, largest_px)
+    at_spots = _answers(pixels, _some(positions_px, ENOUGH), ladder)
+    if not len(at_spots):
+        return None
+    elsewhere = _answers(pixels, _scattered(pixels.shape, ENOUGH), ladder)
+    excess = np.median(at_spots, axis=0) - np.median(elsewhere, axis=0)
+    rung, sign = np.unravel_index(int(np.argmax(excess)), excess.shape)
+    if excess[rung, sign] <= SURE * _error_of_median(elsewhere[:, rung, sign], len(at_spots)):
+        return None
+    near = slice(max(0, int(rung) - NEIGHBOURS), int(rung) + NEIGHBOURS + 1)
+    return float(np.median(_tops(at_spots[:, near, int(sign)], ladder[near])))
+
+
+def polarity_of(pixels: Array, positions_px: Array, diameter_px: float) -> Polarity:
+    """Whether spots of this diameter at `positions_px` ``(N, 2)`` are darker or brighter than what is around them."""
+    answers = _answers(pixels, _some(positions_px, ENOUGH), np.array([diameter_px]))
+    dark, bright = np.median(answers, axis=0)[0] if len(answers) else (0.0, 0.0)
+    return "dark" if dark >= bright else "bright"
+
+
+def _error_of_median(values: Array, count: int) -> float:
+    """Standard error of the median of `count` draws from a population like `values`, by its middle half."""
+    low, high = np.percentile(values, (25, 75))
+    return float(1.2533 * (high - low) / 1.349 / np.sqrt(count))
+
+
+def _ladder(smallest_px: float, largest_px: float) -> Array:
+    rungs = max(3, 1 + round(np.log(largest_px / smallest_px) / np.log(STEP)))
+    return np.geomspace(smallest_px, largest_px, rungs)
+
+
+def _some(positions: Array, at_most: int) -> Array:
+    """Evenly picked rows."""
+    if len(positions) <= at_most:
+        return positions
+    picked: Array = positions[np.linspace(0, len(positions) - 1, at_most).round().astype(int)]
+    return picked
+
+
+def _scattered(shape: tuple[int, ...], count: int) -> Array:
+    """``(count, 2)`` places that fill an image evenly without a pattern: a Kronecker sequence of the plastic number."""
+    plastic = 1.324717957244746
+    steps = np.array([1 / plastic, 1 / plastic**2])
+    share: Array = (0.5 + np.outer(np.arange(1, count + 1), steps)) % 1
+    places: Array = share * (np.array(shape) - 1)
+    return places
+
+
+def _answers(pixels: Array, positions_px: Array, diameters_px: Array) -> Array:
+    """Largest response near each position to dark and to bright discs of each diameter: ``(N, D, 2)``, in grey levels.
+
+    Only windows around the positions are looked at. Positions outside the image are left out.
+    """
+    inside = ((positions_px > -0.5) & (positions_px < np.array(pixels.shape) - 0.5)).all(axis=1)
+    centres = np.round(positions_px[inside]).astype(int)
+    reach = int(np.ceil(1.6 * diameters_px.max())) + 2  # half a diameter off centre, and three standard deviations
+    windows = _windows(pixels, centres, reach)
+    side = windows.shape[-1]
+    spectrum = rfft2(windows, workers=1)
+    frequency = np.hypot(2 * np.pi * np.fft.fftfreq(side)[:, None], 2 * np.pi * np.fft.rfftfreq(side)[None])
+    answers = np.empty((len(centres), len(diameters_px), 2))
+    for rung, diameter in enumerate(diameters_px):
+        width = sigma(diameter)
+        kernel = (width * frequency) ** 2 * np.exp(-((width * frequency) ** 2) / 2) / ideal_answer(2)
+        response = -irfft2(spectrum * kernel.astype(np.float32), s=(side, side), workers=1)
+        off = max(1, round(OFF_CENTRE * diameter))
+        core = response[:, reach - off : reach + off + 1, reach - off : reach + off + 1]
+        answers[:, rung] = np.stack([core.max(axis=(1, 2)), -core.min(axis=(1, 2))], axis=1)
+    return answers
+
+
+def _windows(pixels: Array, centres: Array, reach: int) -> Floats:
+    """``(N, side, side)``: what lies within `reach` of each centre, which comes to lie at index `reach`."""
+    side = next_fast_len(2 * reach + 1, real=True)
+    steps = np.arange(side) - reach
+    rows, columns = (_mirrored(centres[:, axis, None] + steps, pixels.shape[axis]) for axis in (0, 1))
+    windows: Floats = np.asarray(pixels)[rows[:, :, None], columns[:, None, :]].astype(np.float32)
+    windows -= windows.mean(axis=(1, 2), keepdims=True)  # keeps single precision exact enough far from zero
+    return windows
+
+
+def _mirrored(index: Array, length: int) -> Array:
+    """Indices beyond an end counted back from it."""
+    folded = index % (2 * length)
+    mirrored: Array = np.where(folded < length, folded, 2 * length - 1 - folded)
+    return mirrored
+
+
+def _tops(answers: Array, ladder: Array) -> Array:
+    """``(N,)`` diameters at which each row of `answers` ``(N, D)`` is highest, between rungs by a parabola."""
+    best = answers.argmax(axis=1)
+    inner = np.clip(best, 1, len(ladder) - 2)
+    rows = np.arange(len(answers))
+    before, top, after = (answers[rows, inner + k] for k in (-1, 0, 1))
+    bend = before - 2 * top + after
+    shift = np.divide(before - after, 2 * bend, out=np.zeros(len(answers)), where=(bend < 0) & (best == inner))
+    tops: Array = ladder[best] * (ladder[1] / ladder[0]) ** np.clip(shift, -0.5, 0.5)
+    return tops
