@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from graticule.errors import FormatError
 from graticule.image import Image
-from graticule.io import numpy_array, raster, tiff
+from graticule.io import imagej_roi, numpy_array, points_csv, raster, tiff
 from graticule.io.scan import Scan, check_is_file, to_image
+from graticule.results import Labels, Points
 
-__all__ = ["READERS", "Scan", "describe", "image_name", "read"]
+__all__ = ["POINT_WRITERS", "READERS", "Scan", "describe", "image_name", "read", "read_points", "write"]
 
 
 class Describe(Protocol):
@@ -29,6 +30,19 @@ READERS: dict[str, Describe] = {
     ".npy": numpy_array.describe,
 }
 """Suffixes of images, in lower case."""
+
+POINT_WRITERS: dict[str, Callable[[Points, Path, Image], None]] = {
+    ".csv": points_csv.write,
+    ".roi": imagej_roi.write,
+    ".zip": imagej_roi.write,
+}
+"""Suffixes of points, in lower case."""
+
+IMAGE_WRITERS: dict[str, Callable[[Image, Path], None]] = {
+    ".tif": tiff.write,
+    ".tiff": tiff.write,
+}
+"""Suffixes of images and labels that can be written, in lower case."""
 
 
 def describe(path: str | Path, *, axes: str | None = None) -> Scan:
@@ -67,6 +81,50 @@ def read(
     """
     path = Path(path)
     return to_image(describe(path, axes=axes), path, spacing_um=spacing_um, channel=channel)
+
+
+def read_points(
+    path: str | Path,
+    image: Image,
+    *,
+    unit: str | None = None,
+    kind: str | None = None,
+    kinds: Sequence[str] | None = None,
+) -> Points:
+    """Points on `image` from a ``.csv``, ``.roi`` or ``.zip``; see `points_csv.read` and `imagej_roi.read`."""
+    path = Path(path)
+    match path.suffix.lower():
+        case ".csv":
+            return points_csv.read(path, image, unit=unit, kind=kind, kinds=kinds)
+        case ".roi" | ".zip":
+            return imagej_roi.read(path, image, kind=kind, kinds=kinds)
+        case other:
+            raise FormatError(f"{path}: found suffix {other!r}; need one of {', '.join(POINT_WRITERS)}; convert it")
+
+
+def write(result: Points | Labels | Image, path: str | Path, *, on: Image | None = None) -> None:
+    """Write points, labels or an image; the file appears whole or not at all.
+
+    `on` is the image that points were found on: tables hold pixels beside micrometres.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if isinstance(result, Points):
+        if on is None:
+            raise ValueError("points are written with the image they lie on: pass on=image")
+        _chosen(POINT_WRITERS, suffix, path, "points")(result, path, on)
+        return
+    image = result.image if isinstance(result, Labels) else result
+    _chosen(IMAGE_WRITERS, suffix, path, "voxels")(image, path)
+
+
+Writer = TypeVar("Writer")
+
+
+def _chosen(writers: dict[str, Writer], suffix: str, path: Path, what: str) -> Writer:
+    if suffix not in writers:
+        raise FormatError(f"{path}: found suffix {suffix!r} for {what}; need one of {', '.join(writers)}; change it")
+    return writers[suffix]
 
 
 def image_name(path: str | Path) -> str:

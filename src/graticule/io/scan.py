@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +52,14 @@ def in_order(axes: str, sizes_um: Mapping[str, float]) -> tuple[float, ...] | No
     """Voxel sizes by axis as a tuple in the order of the spatial ones among `axes`; None unless all are known."""
     spatial = [axis for axis in axes if axis in SPATIAL]
     return tuple(sizes_um[axis] for axis in spatial) if spatial and all(axis in sizes_um for axis in spatial) else None
+
+
+def renamed(scan: Scan, axes: str, path: Path) -> Scan:
+    """The same file with its dimensions called `axes`; a pixel size stays if it is one for just those."""
+    names = check_given_axes(axes, len(scan.data.shape), path)
+    same = [a for a in names if a in SPATIAL] == [a for a in scan.axes if a in SPATIAL]
+    notes = scan.notes if same else (f"{scan.notes[0]}, and none along {', '.join(set(names) - set(scan.axes))}",)
+    return replace(scan, axes=names, spacing_um=scan.spacing_um if same else None, notes=notes)
 
 
 def to_image(

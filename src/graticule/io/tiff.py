@@ -80,27 +80,27 @@ def write(image: Image, path: Path) -> None:
     order = "".join(axis for axis in ("zcyx" if "imagej" in options else "czyx") if axis in image.axes)
     shape = tuple(image.data.shape[image.axes.index(axis)] for axis in order)
     with replacing(path) as aside:
-        tifffile.imwrite(aside, _planes(image, order, dtype), shape=shape, dtype=dtype, **options)
+        tifffile.imwrite(aside, _planes(image, order, dtype, path), shape=shape, dtype=dtype, **options)
 
 
 def _writable(dtype: np.dtype[Any], path: Path) -> np.dtype[Any]:
-    if dtype.kind == "b":
-        return np.dtype(np.uint8)
-    if dtype == np.float16:
-        return np.dtype(np.float32)
-    if dtype.kind not in "iuf" or (dtype.itemsize > 4 and dtype.kind in "iu"):
-        raise FormatError(f"{path}: found values of type {dtype}; need at most 32 bits; convert them first")
-    return dtype.newbyteorder("=")
+    """The type in the file: what TIFF readers know of."""
+    known = {"bool": np.uint8, "float16": np.float32, "int64": np.uint32, "uint64": np.uint32}
+    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+        raise FormatError(f"{path}: found values of type {dtype}; need whole or floating-point numbers; convert them")
+    return np.dtype(known.get(dtype.name, dtype)).newbyteorder("=")
 
 
-def _planes(image: Image, order: str, dtype: np.dtype[Any]) -> Iterator[Array]:
+def _planes(image: Image, order: str, dtype: np.dtype[Any], path: Path) -> Iterator[Array]:
     """Planes ``(y, x)``, the last of the leading axes changing fastest."""
     lead = order[:-2]
     lengths = [range(image.data.shape[image.axes.index(axis)]) for axis in lead]
     for place in product(*lengths):
         at = dict(zip(lead, place, strict=True))
-        key = tuple(at[axis] if axis in at else slice(None) for axis in image.axes)
-        yield np.ascontiguousarray(image.data[key], dtype)
+        plane = np.asarray(image.data[tuple(at[axis] if axis in at else slice(None) for axis in image.axes)])
+        if plane.dtype.itemsize > dtype.itemsize and plane.size and not 0 <= plane.min() <= plane.max() < 2**32:
+            raise FormatError(f"{path}: found whole numbers beyond 0 … 2³² - 1, which TIFF cannot hold; renumber them")
+        yield np.ascontiguousarray(plane, dtype)
 
 
 def _imagej_options(image: Image) -> dict[str, Any]:
