@@ -184,7 +184,7 @@ class BeadScenes:
             nm_per_px=self._nm_per_px,
             light_rad=light_rad,
             islands=crowded,
-            bumps_per_um2=rng.gamma(3, 1500),
+            bumps_per_um2=rng.gamma(3, 1900),
             edges=int(rng.poisson(min(18 * um2, MOST_EDGES))),
             blots=int(rng.poisson(20 * um2)),
         )
@@ -280,7 +280,7 @@ class _Look:
     def drawn(cls, rng: Random) -> _Look:
         return cls(
             level=rng.uniform(140, 210),
-            black=rng.uniform(-10, 6),
+            black=rng.uniform(-14, 5),
             light_rad=rng.uniform(0, 2 * np.pi),
             absorption_per_nm=rng.normal(0.168, 0.015),
             blur_nm=rng.uniform(1.0, 1.35),

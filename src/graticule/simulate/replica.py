@@ -100,7 +100,7 @@ class Replica:
     def _add_bump(self, rng: Random, height_nm: Floats, place: Array) -> None:
         """A low dome with a steep rim, often with a dent on top: seen as a bright crescent, or a ring, and a shade."""
         radius = max(rng.normal(5.5, 1.2), 2.5) / self.nm_per_px
-        tall = rng.lognormal(np.log(2.8), 0.45)
+        tall = rng.lognormal(np.log(3.2), 0.45)
         dent, rim, steep = rng.uniform(-0.2, 0.9), rng.uniform(0, 0.25), rng.uniform(1, 2.5)
         window, (dy, dx) = around(self.shape, place, 4 * radius)
         turn, stretch = rng.uniform(0, np.pi), np.exp(rng.normal(0, 0.15))
@@ -121,7 +121,7 @@ class Replica:
         wide_nm = rng.lognormal(np.log(5), 0.6)
         rise = np.tanh(np.clip(from_line_nm / wide_nm, -8, 8))
         lip = np.exp(-((from_line_nm / wide_nm) ** 2))
-        tall_nm = wide_nm * rng.lognormal(np.log(0.45), 0.75) * rng.choice([-1, 1])
+        tall_nm = wide_nm * rng.lognormal(np.log(0.35), 0.75) * rng.choice([-1, 1])
         shade = rng.normal(0, 0.022)
         uneven = np.clip(1 + 0.5 * self._field(rng, 70), 0, 2)
         return uneven * tall_nm * (rise + rng.uniform(-1, 1) * lip), shade * rise
