@@ -194,6 +194,11 @@ class Task(Protocol):
         ...
 
 
+    def averaged(self, tasks: Sequence[Self]) -> Self:
+        """The same task at the mean operating point of several, for an ensemble."""
+        ...
+
+
 class Trainable(Task, Protocol):
     """What training needs on top."""
 

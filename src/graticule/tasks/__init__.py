@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from graticule.example import Example
 from graticule.task import Task
 from graticule.tasks.beads import Beads
 
 TASKS: dict[str, type[Any]] = {Beads.name: Beads}
 """Every task by name. To add one, write its file and name it here."""
 
-__all__ = ["TASKS", "Beads", "Task"]
+BASELINES: dict[str, Callable[[Any, Sequence[Example]], Task]] = {}
+"""By task name: a classical method for the same classes, tuned on annotated examples; printed beside every figure."""
+
+__all__ = ["BASELINES", "TASKS", "Beads"]

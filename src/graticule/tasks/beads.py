@@ -100,8 +100,8 @@ class Beads:
     head_channels: int = 32
     stem_skip: bool = True
 
-    epochs: tuple[int, ...] = (24,)
-    steps: int = 20
+    epochs: tuple[int, ...] = (20,)
+    steps: int = 16
     batch: int = 8
     patch_px: int = 192
     learning_rate: float = 2e-3
@@ -249,6 +249,9 @@ class Beads:
     def calibrate(self, found: Sequence[Result], truth: Sequence[Example]) -> Self:
         best = detection.best_thresholds(_all_points(found), truth, self.match_um)
         return replace(self, thresholds=tuple(max(FLOOR, round(float(best[name]), 4)) for name in self.classes))
+
+    def averaged(self, tasks: Sequence[Self]) -> Self:
+        return replace(self, thresholds=tuple(np.mean([t.thresholds for t in tasks], axis=0).round(4).tolist()))
 
     @property
     def match_um(self) -> Mapping[str, float]:

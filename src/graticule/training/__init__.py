@@ -1,1 +1,5 @@
 """Learning a task from examples."""
+
+from graticule.training.fit import Epoch, Fitted, Ready, examine, fit
+
+__all__ = ["Epoch", "Fitted", "Ready", "examine", "fit"]

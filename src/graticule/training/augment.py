@@ -77,8 +77,8 @@ def _rotation(degrees: float) -> Array:
 
 
 def _bend(shape: tuple[int, ...], augment: Augment, spacing_um: tuple[float, ...], rng: Rng) -> Floats | None:
-    """A displacement field: noise on a coarse grid, spread over the patch by splines."""
-    if augment.elastic_um <= 0:
+    """A displacement field for every other patch: noise on a coarse grid, spread over the patch by splines."""
+    if augment.elastic_um <= 0 or rng.random() < 0.5:
         return None
     knots = [max(4, round(n * s / augment.elastic_scale_um) + 1) for n, s in zip(shape, spacing_um, strict=True)]
     factors = [n / k for n, k in zip(shape, knots, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,8 @@ from graticule.settings import from_plain, to_plain
 from graticule.task import Levels, Phase, Trainable, Weights
 from graticule.training import state
 from graticule.training.patches import Source, draw_patch, make_source
+
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision
 
 WARM_UP = 0.05  # share of a phase in which the learning rate climbs
 COLDEST = 0.02  # share of the peak learning rate at which a phase ends
@@ -155,8 +158,9 @@ class _Training:
         loss = self._learn(model, stepper, phase)
         where.epoch += 1
         due = where.epoch % self.recipe.validate_every == 0 or where.epoch == phase.epochs
+        before = where.score
         score, better = self._examine() if due else (None, None)
-        where.waited = 0 if better else where.waited + 1
+        where.waited = 0 if where.score > before else where.waited + 1
         where.seconds += time.monotonic() - began
         where.history.append(Epoch(where.phase, where.epoch, loss, score, where.seconds, better is not None))
         if better is not None:
@@ -198,10 +202,13 @@ class _Training:
                 yield batch
 
     def _examine(self) -> tuple[float, Fitted | None]:
-        """The score on the held-out examples, and the model if it is the best so far."""
+        """The score on the held-out examples, and the model unless an earlier one was better.
+
+        Of models that score alike the later is kept: it learnt longer, at a lower rate, and is the more sure of itself.
+        """
         weights = weights_of(self.kept)
         task, score = examine(self.task, weights, self.choose, self.device)
-        if score <= self.where.score:
+        if score < self.where.score:
             return score, None
         self.where.score = score
         return score, Fitted(task, weights, score, ())
