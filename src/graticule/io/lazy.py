@@ -21,7 +21,7 @@ def window(key: Any, shape: tuple[int, ...]) -> tuple[Slices, tuple[int | slice,
     The second part takes single entries out of their dimension, and steps other than one.
 
     >>> window((..., 2, slice(1, None)), (9, 4, 5))
-    ((slice(0, 9, 1), slice(2, 3, 1), slice(1, 5, 1)), (slice(None, None, None), 0, slice(None, None, 1)))
+    ((slice(0, 9, 1), slice(2, 3, 1), slice(1, 5, 1)), (slice(None, None, 1), 0, slice(None, None, 1)))
     """
     keys = list(key) if isinstance(key, tuple) else [key]
     if not any(k is Ellipsis for k in keys):

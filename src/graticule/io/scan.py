@@ -106,7 +106,9 @@ def _completed(axes: str) -> str:
     >>> _completed("qyx"), _completed("iyxs")
     ('zyx', 'zyxs')
     """
-    unused = iter(axis for axis in "xyzct"[: len(axes)][::-1] + "ct" if axis not in axes)
+    if not {"y", "x"} & set(axes):
+        return {2: "yx", 3: "zyx"}.get(len(axes), "czyx")
+    unused = iter(axis for axis in "zct" if axis not in axes)
     return "".join(axis if axis in "czyxs" else next(unused, "?") for axis in axes)
 
 

@@ -109,7 +109,8 @@ def _imagej_options(image: Image) -> dict[str, Any]:
     metadata: dict[str, Any] = {"axes": axes, "unit": "um", "mode": "grayscale"}
     if "z" in by_axis:
         metadata["spacing"] = by_axis["z"]
-    return {"imagej": True, "resolution": (1 / by_axis["x"], 1 / by_axis["y"]), "metadata": metadata}
+    resolution = (1 / by_axis["x"], 1 / by_axis["y"])
+    return {"imagej": True, "resolution": resolution, "metadata": metadata, "photometric": "minisblack"}
 
 
 def _ome_options(image: Image, nbytes: int) -> dict[str, Any]:
