@@ -1,7 +1,7 @@
 """Find, count, outline and measure structures in micrographs from few annotations.
 
-The names below are all a script needs; each is imported when it is first used, so that `import graticule` is instant and
-loads no torch.
+The names below are all a script needs; each is imported when it is first used, so that `import graticule` is instant
+and loads no torch.
 """
 
 from __future__ import annotations
