@@ -71,7 +71,7 @@ class CenterNet(nn.Module):
         for layer in (encoder.layer1, encoder.layer2, encoder.layer3, encoder.layer4):
             level = layer(level)
             levels.append(level)  # strides 4, 8, 16, 32
-        fine = self.up(self.neck(levels)[0])  # (B, head, H/2, W/2)
+        fine = self.up(self.neck(levels))  # (B, head, H/2, W/2)
         if self.skip is not None:
             fine = fine + self.skip(stem)
         heads = [self.heatmap, self.offset] + ([] if self.diameter is None else [self.diameter])
@@ -85,29 +85,34 @@ def _head(channels: int, out: int) -> nn.Sequential:
 
 
 class BiFPN(nn.Module):
-    """Feature maps at strides 4, 8, 16 … to as many of `channels` channels each, mixed up and down `rounds` times."""
+    """Feature maps at strides 4, 8, 16 … to the finest one in `channels` channels, mixed up and down `rounds` times.
+
+    The last round only leads down to the finest level: nobody reads the others.
+    """
 
     def __init__(self, incoming: Sequence[int], channels: int, rounds: int) -> None:
         super().__init__()
         self.inlets = nn.ModuleList(
             nn.Sequential(nn.Conv2d(c, channels, kernel_size=1, bias=False), nn.BatchNorm2d(channels)) for c in incoming
         )
-        self.rounds = nn.ModuleList(BiFPNRound(len(incoming), channels) for _ in range(rounds))
+        last = rounds - 1
+        self.rounds = nn.ModuleList(BiFPNRound(len(incoming), channels, both_ways=i < last) for i in range(rounds))
 
-    def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
+    def forward(self, levels: Sequence[Tensor]) -> Tensor:
         mixed = [inlet(level) for inlet, level in zip(self.inlets, levels, strict=True)]
         for once in self.rounds:
             mixed = once(mixed)
-        return mixed
+        return mixed[0]
 
 
 class BiFPNRound(nn.Module):
     """Coarse to fine, then fine to coarse; every level ends with its input, its way down, and its finer neighbour."""
 
-    def __init__(self, levels: int, channels: int) -> None:
+    def __init__(self, levels: int, channels: int, *, both_ways: bool) -> None:
         super().__init__()
         self.down = nn.ModuleList(Fuse(2, channels) for _ in range(levels - 1))
-        self.up = nn.ModuleList(Fuse(3 if level < levels - 2 else 2, channels) for level in range(levels - 1))
+        climbs = levels - 1 if both_ways else 0
+        self.up = nn.ModuleList(Fuse(3 if level < levels - 2 else 2, channels) for level in range(climbs))
 
     def forward(self, levels: list[Tensor]) -> list[Tensor]:
         descent = [levels[-1]]
@@ -116,7 +121,7 @@ class BiFPNRound(nn.Module):
             descent.append(fuse(level, coarser))
         descent.reverse()  # finest first
         ascent = [descent[0]]
-        for level, way_down, fuse in zip(levels[1:], descent[1:], self.up, strict=True):
+        for level, way_down, fuse in zip(levels[1:], descent[1:], self.up, strict=False):
             finer = functional.max_pool2d(ascent[-1], kernel_size=3, stride=2, padding=1)
             at_coarsest = way_down is level
             ascent.append(fuse(level, finer) if at_coarsest else fuse(level, way_down, finer))

@@ -1,0 +1,124 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from graticule.errors import CheckpointError, DatasetError
+from graticule.example import Example
+from graticule.image import Image
+from graticule.results import Points
+from graticule.task import Phase
+from graticule.tasks.beads import Beads
+from graticule.training import fit
+from graticule.training.fit import parameter_groups, rate_share
+from graticule.workflows.ready import all_ready
+from tests.synthetic import SPACING_UM, scattered
+
+LEARN = [scattered(seed) for seed in (0, 1)]
+CHOOSE = [scattered(2)]
+TINY = Beads(
+    width=0.125, neck_channels=16, neck_rounds=1, head_channels=16, patch_px=64, batch=2, steps=3, epochs=(3,), average=0.5
+).resolve(LEARN)
+
+
+def train(task=TINY, **more):
+    return fit(task, all_ready(task, LEARN), all_ready(task, CHOOSE), device="cpu", **more)
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_after(epochs):
+    def watch(line, left):
+        if line.epoch == epochs and line.phase == 0:
+            raise Killed
+
+    return watch
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    one, again, other = train(seed=1), train(seed=1), train(seed=2)
+    assert same(one.weights, again.weights)
+    assert not same(one.weights, other.weights)
+
+
+@pytest.mark.parametrize("epochs", [(3,), (2, 1, 1)])
+def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, epochs):
+    task = replace(TINY, epochs=epochs)
+    whole = train(task)
+    state = tmp_path / "state"
+    with pytest.raises(Killed):
+        train(task, state_file=state, watch=killed_after(1))
+    resumed = train(task, state_file=state)
+    assert same(whole.weights, resumed.weights)
+    assert whole.task == resumed.task
+    assert [(e.phase, e.epoch, e.loss, e.score) for e in whole.history] == [(e.phase, e.epoch, e.loss, e.score) for e in resumed.history]
+
+
+def test_a_training_is_not_resumed_with_other_settings(tmp_path):
+    with pytest.raises(Killed):
+        train(state_file=tmp_path / "state", watch=killed_after(1))
+    with pytest.raises(CheckpointError, match="steps"):
+        train(replace(TINY, steps=4), state_file=tmp_path / "state")
+
+
+def test_a_damaged_state_is_refused(tmp_path):
+    state = tmp_path / "state"
+    state.write_bytes(b"not a state")
+    with pytest.raises(CheckpointError, match="delete it"):
+        train(state_file=state)
+
+
+def test_every_model_that_is_kept_carries_its_threshold():
+    kept = []
+    train(keep=kept.append)
+    assert kept
+    assert all(len(f.task.thresholds) == 1 for f in kept)
+
+
+def test_frozen_layers_do_not_move_and_their_norms_keep_their_statistics():
+    task = replace(TINY, epochs=(1, 1, 1), average=0.0)
+    before = {}
+    torch.manual_seed(0)
+    before = {k: v.numpy().copy() for k, v in task.network().state_dict().items()}
+    stop = killed_after(1)
+    kept = []
+    with pytest.raises(Killed):
+        train(task, seed=0, keep=kept.append, watch=stop)
+    after = kept[0].weights
+    encoder = [k for k in before if k.startswith("encoder.")]
+    assert all(np.array_equal(before[k], after[k]) for k in encoder)
+    assert not np.array_equal(before["neck.inlets.0.0.weight"], after["neck.inlets.0.0.weight"])
+
+
+def test_learning_rates_go_by_the_longest_fitting_name():
+    network = torch.nn.ModuleDict({"a": torch.nn.Linear(2, 2), "ab": torch.nn.Linear(2, 2), "c": torch.nn.Linear(2, 2)})
+    groups = parameter_groups(network, Phase(1, {"a": 1.0, "ab": 2.0}))
+    assert {g["peak"]: len(g["params"]) for g in groups} == {1.0: 2, 2.0: 2}
+    assert not network["c"].weight.requires_grad
+
+
+def test_the_learning_rate_climbs_then_falls():
+    rates = [rate_share(t) for t in np.linspace(0, 1, 101)]
+    assert rates[0] < 0.1
+    assert max(rates) == pytest.approx(1, abs=0.01)
+    assert rates[-1] < 0.05
+    assert int(np.argmax(rates)) < 10
+
+
+def test_images_without_a_bead_cannot_teach():
+    empty = Example("empty", Image(np.zeros((96, 96), np.uint8), "yx", (SPACING_UM, SPACING_UM)), Points.none(2, ("6nm",)))
+    with pytest.raises(DatasetError, match="empty"):
+        fit(TINY, all_ready(TINY, [empty]), all_ready(TINY, CHOOSE), device="cpu")
+
+
+def test_a_small_network_learns_one_example_in_seconds():
+    task = replace(TINY, width=0.25, steps=20, batch=4, epochs=(6,), learning_rate=4e-3, average=0.9, paste=0.0)
+    fitted = fit(task, all_ready(task, LEARN[:1]), all_ready(task, LEARN[:1]), device="cpu")
+    assert fitted.score == 1.0
