@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from graticule.errors import FormatError
 from graticule.image import Array
 from graticule.io.scan import SAVE_AGAIN, Scan, check_given_axes, check_plausible, check_signature, reading
 
 WHAT = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+
+OPEN = {"PNG": PngImageFile, "JPEG": JpegImageFile}
 
 PNG_COLOUR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha"}
 
@@ -27,7 +30,7 @@ def describe(path: Path, *, axes: str | None = None) -> Scan:
     with reading(path, what):
         if what == "PNG":
             _check_depth(path)
-        pixels, remarks = _pixels(path)
+        pixels, remarks = _pixels(path, what)
     own = "yx" if pixels.ndim == 2 else "yxs"
     names = own if axes is None else check_given_axes(axes, pixels.ndim, path)
     return Scan(pixels, names, None, (f"{what} files record no pixel size", *remarks))
@@ -46,16 +49,15 @@ def _check_depth(path: Path) -> None:
         )
 
 
-def _pixels(path: Path) -> tuple[Array, tuple[str, ...]]:
+def _pixels(path: Path, what: str) -> tuple[Array, tuple[str, ...]]:
     """``(y, x)`` or ``(y, x, 3)``, in the file's own number of bits, and what there is to say about them."""
-    with warnings.catch_warnings():
-        # Micrographs of 20000 × 20000 pixels are no attack; `check_plausible` knows one.
-        warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-        with PIL.Image.open(path) as file:
-            check_plausible(path, (file.height, file.width, len(file.getbands())), 1)
-            turned = file.getexif().get(0x0112, 1)
-            mode = file.mode
-            pixels = _decoded(file, path)
+    # Opened by its own class, since PIL.Image.open takes micrographs of 20000 × 20000 pixels for an attack;
+    # `check_plausible` knows a real one.
+    with OPEN[what](path) as file:
+        check_plausible(path, (file.height, file.width, len(file.getbands())), 1)
+        turned = file.getexif().get(0x0112, 1)
+        mode = file.mode
+        pixels = _decoded(file, path)
     remarks = [f"Pillow mode {mode}"]
     if turned != 1:
         remarks.append("EXIF asks viewers to turn the image; the pixels are used as stored")
