@@ -77,7 +77,7 @@ class TestPeaks:
     @pytest.mark.parametrize("centre", [(0, 30), (59, 30), (30, 0), (30, 60), (0, 0), (59, 60)])
     def test_keeps_a_disc_centred_on_the_border(self, centre):
         positions, _ = blob_peaks(blob_response(disc((60, 61), centre, 10), 10), threshold=25)
-        assert positions == pytest.approx(np.array([centre]), abs=0.51)
+        assert positions == pytest.approx(np.array([centre]), abs=0.7)
 
     def test_a_flat_top_counts_once_at_its_centre(self):
         response = np.zeros((20, 20), np.float32)

@@ -40,7 +40,8 @@ def blob_response(pixels: Array, diameter_px: float, *, polarity: Polarity = "da
     Parameters
     ----------
     pixels
-        ``(*space)``; mirrored at the border, so that a disc whose centre lies on it still counts.
+        ``(*space)``. Beyond the border its edge goes on: of all ways to continue, the one that leaves discs which the
+        border cuts where they are and of the size they are.
     roundness
         How strongly lines and edges are held against a place: 0 is the plain Laplacian of Gaussian (the sum of the
         curvatures along the axes); 1 counts, in 2D, twice the smaller of the two main curvatures, which is nothing on
@@ -102,7 +103,7 @@ def ideal_answer(ndim: int) -> float:
 def _derivative(pixels: Floats, width: float, orders: Mapping[int, int]) -> Floats:
     """Of a Gaussian-smoothed image: how often along which axis."""
     for axis in range(pixels.ndim):
-        pixels = correlate1d(pixels, _kernel(width, orders.get(axis, 0)), axis=axis, mode="reflect")
+        pixels = correlate1d(pixels, _kernel(width, orders.get(axis, 0)), axis=axis, mode="nearest")
     return pixels
 
 

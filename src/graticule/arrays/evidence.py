@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.fft import irfft2, next_fast_len, rfft2
+from scipy.spatial import KDTree
 
 from graticule.arrays.blobs import Polarity, ideal_answer, sigma
 from graticule.image import Array, Floats
+
+POLARITIES: tuple[Polarity, Polarity] = ("dark", "bright")
 
 SMALLEST_PX, LARGEST_PX = 3.0, 64.0
 STEP = 1.2
@@ -39,7 +42,7 @@ def measured_diameter(
     at_spots = _answers(pixels, _some(positions_px, ENOUGH), ladder)
     if not len(at_spots):
         return None
-    elsewhere = _answers(pixels, _scattered(pixels.shape, ENOUGH), ladder)
+    elsewhere = _answers(pixels, _elsewhere(pixels.shape, positions_px), ladder)
     excess = np.median(at_spots, axis=0) - np.median(elsewhere, axis=0)
     rung, sign = np.unravel_index(int(np.argmax(excess)), excess.shape)
     if excess[rung, sign] <= SURE * _error_of_median(elsewhere[:, rung, sign], len(at_spots)):
@@ -48,11 +51,25 @@ def measured_diameter(
     return float(np.median(_tops(at_spots[:, near, int(sign)], ladder[near])))
 
 
+def contrast_at(pixels: Array, positions_px: Array, diameter_px: float, polarity: Polarity) -> Array:
+    """How much each spot of this diameter differs from what is around it, in grey levels, ``(N,)``.
+
+    The strongest answer of the Laplacian of Gaussian within half a diameter of each position: near 0, or negative,
+    where there is no spot. NaN outside the image.
+    """
+    inside = _is_inside(positions_px, pixels.shape)
+    contrast = np.full(len(positions_px), np.nan)
+    if inside.any():
+        answers = _answers(pixels, positions_px[inside], np.array([diameter_px]))
+        contrast[inside] = answers[:, 0, POLARITIES.index(polarity)]
+    return contrast
+
+
 def polarity_of(pixels: Array, positions_px: Array, diameter_px: float) -> Polarity:
     """Whether spots of this diameter at `positions_px` ``(N, 2)`` are darker or brighter than what is around them."""
     answers = _answers(pixels, _some(positions_px, ENOUGH), np.array([diameter_px]))
     dark, bright = np.median(answers, axis=0)[0] if len(answers) else (0.0, 0.0)
-    return "dark" if dark >= bright else "bright"
+    return POLARITIES[0] if dark >= bright else POLARITIES[1]
 
 
 def _error_of_median(values: Array, count: int) -> float:
@@ -74,6 +91,13 @@ def _some(positions: Array, at_most: int) -> Array:
     return picked
 
 
+def _elsewhere(shape: tuple[int, ...], positions_px: Array) -> Array:
+    """Places that fill the image evenly, as far from the positions as there is room."""
+    places = _scattered(shape, 4 * ENOUGH)
+    distance, _ = KDTree(positions_px).query(places)
+    return places[np.argsort(-distance, kind="stable")[:ENOUGH]]
+
+
 def _scattered(shape: tuple[int, ...], count: int) -> Array:
     """``(count, 2)`` places that fill an image evenly without a pattern: a Kronecker sequence of the plastic number."""
     plastic = 1.324717957244746
@@ -88,8 +112,7 @@ def _answers(pixels: Array, positions_px: Array, diameters_px: Array) -> Array:
 
     Only windows around the positions are looked at. Positions outside the image are left out.
     """
-    inside = ((positions_px > -0.5) & (positions_px < np.array(pixels.shape) - 0.5)).all(axis=1)
-    centres = np.round(positions_px[inside]).astype(int)
+    centres = np.round(positions_px[_is_inside(positions_px, pixels.shape)]).astype(int)
     reach = int(np.ceil(1.6 * diameters_px.max())) + 2  # half a diameter off centre, and three standard deviations
     windows = _windows(pixels, centres, reach)
     side = windows.shape[-1]
@@ -106,21 +129,19 @@ def _answers(pixels: Array, positions_px: Array, diameters_px: Array) -> Array:
     return answers
 
 
+def _is_inside(positions_px: Array, shape: tuple[int, ...]) -> Array:
+    inside = (positions_px >= -0.5) & (positions_px <= np.array(shape) - 0.51)
+    return np.asarray(inside.all(axis=1))
+
+
 def _windows(pixels: Array, centres: Array, reach: int) -> Floats:
-    """``(N, side, side)``: what lies within `reach` of each centre, which comes to lie at index `reach`."""
+    """``(N, side, side)``: what lies within `reach` of each centre, which comes to lie at index `reach`; edges go on."""
     side = next_fast_len(2 * reach + 1, real=True)
     steps = np.arange(side) - reach
-    rows, columns = (_mirrored(centres[:, axis, None] + steps, pixels.shape[axis]) for axis in (0, 1))
+    rows, columns = (np.clip(centres[:, axis, None] + steps, 0, pixels.shape[axis] - 1) for axis in (0, 1))
     windows: Floats = np.asarray(pixels)[rows[:, :, None], columns[:, None, :]].astype(np.float32)
     windows -= windows.mean(axis=(1, 2), keepdims=True)  # keeps single precision exact enough far from zero
     return windows
-
-
-def _mirrored(index: Array, length: int) -> Array:
-    """Indices beyond an end counted back from it."""
-    folded = index % (2 * length)
-    mirrored: Array = np.where(folded < length, folded, 2 * length - 1 - folded)
-    return mirrored
 
 
 def _tops(answers: Array, ladder: Array) -> Array:

@@ -285,8 +285,8 @@ def _assign(found_um: Array, truth_um: Array, within_um: float, preferred: Array
     reluctance = 2.0 * len(ours)
     alone = reluctance * (len(ours) + 1)
     cost = 1 + distance / max(within_um, np.finfo(float).tiny) + np.where(preferred[i], 0.0, reluctance)
-    rows = np.concatenate([row, np.arange(len(ours))])
-    columns = np.concatenate([j, theirs + np.arange(len(ours))])
+    rows = np.concatenate([row, np.arange(len(ours))]).astype(np.int32)  # the only index type SciPy before 1.15 takes
+    columns = np.concatenate([j, theirs + np.arange(len(ours))]).astype(np.int32)
     costs = np.concatenate([cost, np.full(len(ours), alone)])
     graph = csr_array((costs, (rows, columns)), shape=(len(ours), theirs + len(ours)))
     a, b = min_weight_full_bipartite_matching(graph)
