@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from graticule.errors import CheckpointError
 from graticule.io.atomic import replacing
@@ -46,7 +46,8 @@ class Checkpoint:
         """Write the whole file or nothing."""
         card = {"format": FORMAT, "task": self.task.name, "settings": to_plain(self.task), "made_by": dict(self.made_by)}
         with replacing(path) as aside:
-            save_file({n: np.ascontiguousarray(w) for n, w in self.weights.items()}, aside, metadata={"graticule": json.dumps(card)})
+            # Written by us: save_file makes a new file that only its owner may read.
+            aside.write_bytes(save({n: np.ascontiguousarray(w) for n, w in self.weights.items()}, {"graticule": json.dumps(card)}))
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:

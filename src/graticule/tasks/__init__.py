@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from graticule.example import Example
 from graticule.task import Task
+from graticule.tasks import beads
 from graticule.tasks.beads import Beads
 
 TASKS: dict[str, type[Any]] = {Beads.name: Beads}
 """Every task by name. To add one, write its file and name it here."""
 
+PRESETS: dict[str, Mapping[str, Mapping[str, Any]]] = {Beads.name: beads.PRESETS}
+"""By task name: settings that go together, under a name."""
+
 BASELINES: dict[str, Callable[[Any, Sequence[Example]], Task]] = {}
 """By task name: a classical method for the same classes, tuned on annotated examples; printed beside every figure."""
 
-__all__ = ["BASELINES", "TASKS", "Beads"]
+__all__ = ["BASELINES", "PRESETS", "TASKS", "Beads"]

@@ -35,6 +35,7 @@ class Stored:
 def save(path: Path, parts: Mapping[str, Mapping[str, Tensor]], plain: Mapping[str, Any]) -> None:
     """Write aside, then rename: a kill at any moment leaves the old state or the new one."""
     tensors = {f"{part}/{name}": t.detach().cpu().contiguous() for part, named in parts.items() for name, t in named.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".part")
     save_file(tensors, aside, metadata={"state": json.dumps(plain)})
     os.replace(aside, path)

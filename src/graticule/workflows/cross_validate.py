@@ -28,6 +28,7 @@ from graticule.tasks import BASELINES
 from graticule.training import Ready, fit
 from graticule.training.folds import Fold, check, leave_one_out, leave_out, pick
 from graticule.workflows.predict import joint_forward
+from graticule.workflows.provenance import example_hash, pixel_hash
 from graticule.workflows.ready import all_ready
 from graticule.workflows.train import beginning
 
@@ -89,9 +90,11 @@ def cross_validate(
     With `out`, each finished fold is kept there and not done again when called anew with the same settings and seed.
     """
     reports = []
+    _refuse_informed_start(start, examples)
+    key = {"task": to_plain(task), "inner": inner, "seed": seed, "tta": tta, "start": start and start.made_by.get("time")}
+    key["examples"] = {e.name: example_hash(e) for e in examples}
     for number, fold in enumerate(leave_one_out(examples)):
         kept = None if out is None else out / f"fold-{number}-seed-{seed}.json"
-        key = {"task": to_plain(task), "inner": inner, "seed": seed, "tta": tta, "start": start and start.made_by.get("time")}
         report = _kept(kept, key, fold, examples)
         if report is None:
             report = one_fold(task, examples, fold, inner=inner, seed=seed, device=device, tta=tta, start=start)
@@ -99,6 +102,17 @@ def cross_validate(
         reports.append(report)
         say(line(report))
     return CrossValidation(tuple(reports), seed)
+
+
+def _refuse_informed_start(start: Checkpoint | None, examples: Sequence[Example]) -> None:
+    """A model to start from may have seen none of the images: each is held out once."""
+    shown = {} if start is None else start.made_by.get("images", {})
+    seen = [e.name for e in examples if shown and pixel_hash(e.image) in shown]
+    if seen:
+        raise DatasetError(
+            f"the model to start from was trained on {', '.join(seen)}, which this would hold out; need one that never "
+            "saw them, e.g. trained on simulated images"
+        )
 
 
 def one_fold(
@@ -182,7 +196,7 @@ def _kept(path: Path | None, key: Mapping[str, Any], fold: Fold, examples: Seque
     report = stored["report"]
     folds = [Fold(tuple(f["train"]), tuple(f["held_out"])) for f in (report["fold"], *report["inner"])]
     if stored["key"] != json.loads(json.dumps(key)) or folds[0] != fold:
-        raise DatasetError(f"{path} was made with other settings or another split; choose another output folder, or delete it")
+        raise DatasetError(f"{path} was made with other settings, images or annotations; choose another output folder, or delete it")
     for one in folds:
         check(one, examples)
     return FoldReport(folds[0], tuple(folds[1:]), report["settings"], report["scores"], report["baseline"], report["seconds"])

@@ -5,11 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from graticule.example import Example
+from graticule.image import Image
+from graticule.io.dataset import Dataset
+from graticule.results import Points
 
 PARTS = ("graticule", "torch", "monai", "numpy", "scipy")
 
@@ -31,15 +37,39 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def fingerprints(paths: Iterable[Path]) -> dict[str, str]:
-    """A hash for each file, by name."""
-    return {path.name: sha256(path) for path in sorted(paths) if path.is_file()}
+def about_dataset(folder: Path, dataset: Dataset) -> dict[str, Any]:
+    """Which dataset, and a hash of each of its files by its place in the folder."""
+    files = {path.relative_to(folder).as_posix(): sha256(path) for path in dataset_files(folder)}
+    return {"dataset": {"name": dataset.name, "folder": str(folder.resolve()), "sha256": files}}
 
 
 def dataset_files(folder: Path) -> list[Path]:
     """The files of a dataset that training depends on."""
     rooms = ("images", "points", "labels", "masks")
-    return [*folder.glob("dataset.yaml"), *(path for room in rooms for path in sorted((folder / room).glob("*")))]
+    inside = (path for room in rooms for path in sorted((folder / room).glob("*")))
+    return [path for path in (*folder.glob("dataset.yaml"), *inside) if path.is_file()]
+
+
+def pixel_hash(image: Image) -> str:
+    """Of the pixels alone: the same image under another name, or saved anew with other metadata, has the same one."""
+    pixels = np.ascontiguousarray(image.data[...])
+    digest = hashlib.sha256(f"{pixels.shape} {pixels.dtype.str}".encode())
+    digest.update(pixels)
+    return digest.hexdigest()
+
+
+def example_hash(example: Example) -> str:
+    """Of everything that training and judging see of an example: pixels, their size, annotation, where it is complete."""
+    truth = example.truth
+    digest = hashlib.sha256(f"{example.name} {example.specimen} {example.image.spacing_um} ".encode())
+    digest.update(pixel_hash(example.image).encode())
+    if isinstance(truth, Points):
+        names = [truth.kinds[k] for k in truth.kind]
+        digest.update(repr([truth.position_um.tolist(), names]).encode())
+    else:
+        digest.update(pixel_hash(truth.image).encode())
+    digest.update(b"" if example.complete is None else pixel_hash(example.complete).encode())
+    return digest.hexdigest()
 
 
 def _version(part: str) -> str:

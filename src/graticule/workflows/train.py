@@ -15,7 +15,7 @@ from graticule.task import Trainable, Weights
 from graticule.training import Fitted, fit
 from graticule.training.fit import Watch
 from graticule.training.folds import hold_out
-from graticule.workflows.provenance import made_on
+from graticule.workflows.provenance import made_on, pixel_hash
 from graticule.workflows.ready import all_ready
 
 
@@ -53,7 +53,6 @@ def train(
         raise CheckpointError(f"found no {state_file} to resume from; train without --resume to begin")
     if not resume:
         state_file.unlink(missing_ok=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
     begun = beginning(task, seed, start, encoder_weights)
     facts = {
         **made_on(),
@@ -61,7 +60,8 @@ def train(
         "seed": seed,
         "learnt_from": [e.name for e in learn],
         "chosen_on": [e.name for e in choose],
-        "begun_from": None if start is None else start.made_by.get("id"),
+        "images": {**_seen_before(start), **{pixel_hash(e.image): e.name for e in examples}},
+        "begun_from": None if start is None else start.made_by.get("time"),
     }
 
     def keep(fitted: Fitted) -> None:
@@ -82,6 +82,11 @@ def train(
     model.save(out)
     state_file.unlink(missing_ok=True)
     return model
+
+
+def _seen_before(start: Checkpoint | None) -> dict[str, str]:
+    """Images that the model to start from has seen, by the hash of their pixels: this one then has, too."""
+    return {} if start is None else dict(start.made_by.get("images", {}))
 
 
 def as_checkpoint(fitted: Fitted, facts: dict[str, Any]) -> Checkpoint:

@@ -1,0 +1,115 @@
+"""``graticule train TASK DATASET -o MODEL``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from graticule.cli.options import COMMON, Channel, Common, Device, Out, PointsUnit, SpacingUm
+from graticule.cli.task_flags import app_of_kinds
+from graticule.cli.voice import Voice
+from graticule.tasks import TASKS
+
+SUFFIX = ".safetensors"
+
+Preset = Annotated[str | None, Parameter(help="Settings that go together, by name; others on the command line count for more.")]
+SettingsFile = Annotated[
+    Path | None, Parameter(name="--settings", help="A TOML file with settings, e.g. epochs = 10; flags count for more.")
+]
+
+
+def train_task(
+    dataset: Path,
+    /,
+    *,
+    out: Annotated[Out, Parameter(help="The model file to write.")],
+    kind: type[Any],
+    settings: Mapping[str, Any],
+    preset: Preset = None,
+    settings_file: SettingsFile = None,
+    start: Annotated[
+        Path | None, Parameter(name="--from", help="A model to begin with: fine-tunes it on this dataset.")
+    ] = None,
+    encoder_weights: Annotated[
+        Path | None, Parameter(help="A pretrained encoder (a MoCo checkpoint in the layout of CEM500K).")
+    ] = None,
+    resume: Annotated[
+        bool, Parameter(negative=(), help="Go on with a training that was stopped: same command, plus this.")
+    ] = False,
+    device: Device = "auto",
+    spacing_um: SpacingUm = None,
+    channel: Channel = None,
+    points_unit: PointsUnit = None,
+    common: Common = COMMON,
+) -> None:
+    """Learn from the annotated images in DATASET.
+
+    About a quarter of the specimens is held out to choose when to stop and from which confidence an object counts. The
+    model is written whenever a better one is found, so that a stopped training leaves one that works.
+
+    Parameters
+    ----------
+    dataset
+        A folder: images/NAME.tif, points/NAME.csv, perhaps masks/NAME.tif and dataset.yaml.
+    """
+    from graticule.checkpoint import Checkpoint
+    from graticule.cli.progress import epochs
+    from graticule.io.dataset import load
+    from graticule.workflows.choose_settings import choose
+    from graticule.workflows.examples import examples_for
+    from graticule.workflows.provenance import about_dataset
+    from graticule.workflows.results import check_writable
+    from graticule.workflows.train import train
+
+    voice = Voice(common)
+    model_path = out if out.suffix else out.with_name(out.name + SUFFIX)
+    check_writable(model_path)
+    read = load(dataset, spacing_um=spacing_um, channel=channel, points_unit=points_unit)
+    task = choose(kind, read, settings, preset=preset, file=settings_file)
+    examples = examples_for(task, read)
+    task = task.resolve(examples)
+    voice.say(f"{read.name}: {len(examples)} images; {described(task)}")
+    with epochs(voice, sum(phase.epochs for phase in task.recipe.phases)) as watch:
+        model = train(
+            task,
+            examples,
+            model_path,
+            seed=common.seed,
+            device=device,
+            start=None if start is None else Checkpoint.load(start),
+            encoder_weights=encoder_weights,
+            resume=resume,
+            provenance=about_dataset(dataset, read),
+            watch=watch,
+        )
+    voice.show(f"{model_path}: {model.task.objective} {model.made_by['score']:.3f} on the images held out; {operating_point(model.task)}")
+    voice.finish({"model": str(model_path), "score": model.made_by["score"], "settings": to_plain_settings(model.task)})
+
+
+def described(task: Any) -> str:
+    """Classes and their sizes, as far as a task has such settings."""
+    names, sizes = getattr(task, "classes", ()), getattr(task, "diameters_nm", ())
+    if not names:
+        return str(task.name)
+    each = [f"{n} ({d:g} nm)" for n, d in zip(names, sizes, strict=True)] if sizes else list(names)
+    return f"classes {', '.join(each)}"
+
+
+def operating_point(task: Any) -> str:
+    """The confidence from which an object counts, class by class."""
+    pairs = zip(getattr(task, "classes", ()), getattr(task, "thresholds", ()), strict=False)
+    said = ", ".join(f"{name} {threshold:.2f}" for name, threshold in pairs)
+    return f"counts from confidence {said}" if said else "no threshold"
+
+
+def to_plain_settings(task: Any) -> dict[str, Any]:
+    """For --json."""
+    from graticule.settings import to_plain
+
+    return to_plain(task)
+
+
+train = app_of_kinds("train", "Learn from annotated images: one model file.", train_task, TASKS)

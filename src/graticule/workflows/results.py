@@ -1,0 +1,94 @@
+"""Folders of results: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from graticule.errors import FormatError
+
+MARK = "run.json"
+"""A folder that holds this file is a result of ours, and may be replaced by a newer one."""
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a place for output before any work is done for it: a folder where a file shall be, no right to write …"""
+    if path.is_dir():
+        raise FormatError(f"{path}: found a folder; need the name of a file to write; add one")
+    _check_parent(path)
+
+
+def check_new_folder(folder: Path) -> None:
+    """Refuse a place for a new folder where there is something already, or no right to write."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FormatError(f"{folder}: found something there already; need a new or empty folder; choose another")
+    _check_parent(folder)
+
+
+def check_result_folder(folder: Path) -> None:
+    """Refuse a place for a folder of results: a file, somebody's own folder, no right to write."""
+    if folder.exists() and not _is_replaceable(folder):
+        what = "a folder with other things in it" if folder.is_dir() else "a file"
+        raise FormatError(f"{folder}: found {what}; need a new or empty folder, or an earlier result; choose another")
+    _check_parent(folder)
+
+
+@contextmanager
+def result_folder(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` to write to: renamed to it when the block succeeds, removed when it fails.
+
+    An earlier result there is replaced; parents that had to be made are removed again if nothing came of it.
+    """
+    check_result_folder(folder)
+    made = _make_parents(folder)
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        aside.chmod(0o755)
+        yield aside
+        _swap(aside, folder)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        for parent in made:
+            _remove_if_empty(parent)
+        raise
+
+
+def _is_replaceable(folder: Path) -> bool:
+    return folder.is_dir() and ((folder / MARK).is_file() or not any(folder.iterdir()))
+
+
+def _check_parent(path: Path) -> None:
+    ancestor = next(parent for parent in path.absolute().parents if parent.exists())
+    if not ancestor.is_dir():
+        raise FormatError(f"{path}: cannot be made, as {ancestor} is a file; choose another place")
+    if not os.access(ancestor, os.W_OK | os.X_OK):
+        raise FormatError(f"{path}: found no right to write in {ancestor}; need a folder of yours; choose another place")
+
+
+def _make_parents(folder: Path) -> list[Path]:
+    """Those that were missing, the innermost first."""
+    missing = [parent for parent in folder.absolute().parents if not parent.exists()]
+    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _swap(aside: Path, folder: Path) -> None:
+    """The new folder in the place of the old one; a kill in between leaves either, under one name or another."""
+    if not folder.exists():
+        os.replace(aside, folder)
+        return
+    old = aside.with_name(aside.name + "-old")
+    os.replace(folder, old)
+    os.replace(aside, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        pass
