@@ -61,6 +61,10 @@ def test_what_is_no_number_is_refused_with_row_and_column(tmp_path, cell, found)
         read.numbers("x")
 
 
+def test_a_stray_quotation_mark_does_not_spread_over_lines(tmp_path):
+    assert list(table(tmp_path, '"x_um,y_um\n1,2\n').columns) == ["x_um,y_um 1,2"]
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(AnnotationError, match=r"gone\.csv: could not be read"):
         Table.read(tmp_path / "gone.csv")

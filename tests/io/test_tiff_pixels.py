@@ -126,6 +126,16 @@ def pixels_or_refusal(path):
         return str(error)
 
 
+@pytest.mark.parametrize("layout", ["plain", "strips", "tiles"])
+@pytest.mark.usefixtures("nothing_fits_in_memory")
+def test_cut_files_are_refused_when_opened_even_if_nothing_is_read_yet(tmp_path, layout):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, PIXELS[0], metadata=None, **LAYOUTS.get(layout, {}))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(FormatError, match=r"a\.tif: found a truncated TIFF \(\d+ of at least \d+ bytes\)"):
+        tiff.describe(path)
+
+
 def test_truncation_is_called_so(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", PIXELS, imagej=True)
     (tmp_path / "a.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:-100])

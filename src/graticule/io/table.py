@@ -95,7 +95,8 @@ def _text(path: Path) -> str:
 
 def _canonical(name: str) -> str:
     """Column names in lower case; ``X (µm)``, ``x_µm`` and ``x[um]`` are ``x_um``."""
-    lower = name.strip().lower().replace("µ", "u").replace("μ", "u")
+    # A stray quotation mark swallows the lines up to the next one; in a refusal they shall be one.
+    lower = " ".join(name.lower().split())[:100].replace("µ", "u").replace("μ", "u")
     place = re.fullmatch(r"([xyz])[ _]*[(\[]?(um|microns?|nm|px|pixels?)[)\]]?", lower)
     if not place:
         return lower
