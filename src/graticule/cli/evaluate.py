@@ -1,0 +1,93 @@
+"""``graticule evaluate DATASET --model M -o DIR``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from graticule.cli.options import COMMON, Channel, Common, Device, PointsUnit, SpacingUm
+
+if TYPE_CHECKING:
+    from graticule.cli.voice import Voice
+    from graticule.workflows.evaluate import Evaluation
+
+
+def evaluate(
+    dataset: Path,
+    /,
+    *,
+    model: Annotated[list[Path], Parameter(consume_multiple=True, negative=())],
+    out: Annotated[Path | None, Parameter(name=("--out", "-o"))] = None,
+    threshold: Annotated[tuple[float, ...] | None, Parameter(consume_multiple=True, negative=())] = None,
+    tta: Annotated[bool, Parameter(negative=())] = False,
+    allow_seen: Annotated[bool, Parameter(negative=())] = False,
+    device: Device = "auto",
+    spacing_um: SpacingUm = None,
+    channel: Channel = None,
+    points_unit: PointsUnit = None,
+    common: Common = COMMON,
+) -> None:
+    """Say how right a model is on the annotated images in DATASET, which it must not have seen.
+
+    An object counts as found if exactly one finding of its class lies close enough (the model's match_nm). Where the
+    annotation is not complete (outside masks/), nothing counts as false.
+
+    Parameters
+    ----------
+    dataset
+        A folder: images/NAME.tif, points/NAME.csv, perhaps masks/NAME.tif and dataset.yaml.
+    model
+        A model file made by graticule train; several of the same classes are averaged.
+    out
+        Folder for scores.json, scores.csv, the precision-recall curve, and a picture of every image with what was right,
+        false and missed.
+    threshold
+        Confidence from which an object counts, in place of the model's own: one number, or one for each class.
+    tta
+        Average over turned and mirrored views: eight times slower, a little more accurate.
+    allow_seen
+        Score images that the model learnt from, too. Such figures say nothing about new images.
+    """
+    from graticule.cli.voice import Voice
+    from graticule.io.dataset import load
+    from graticule.workflows.evaluate import as_plain, write_evaluation
+    from graticule.workflows.evaluate import evaluate as run
+    from graticule.workflows.examples import examples_for
+    from graticule.workflows.predict import joint_task
+    from graticule.workflows.predict_files import load_models
+    from graticule.workflows.provenance import about_dataset, sha256
+    from graticule.workflows.results import check_result_folder
+
+    voice = Voice(common)
+    if out is not None:
+        check_result_folder(out)
+    models = load_models(model, threshold or ())
+    read = load(dataset, spacing_um=spacing_um, channel=channel, points_unit=points_unit)
+    examples = examples_for(joint_task(models), read)
+    done = run(models, examples, tta=tta, device=device, allow_seen=allow_seen, say=voice.say)
+    if out is not None:
+        files = [{"file": str(path.resolve()), "sha256": sha256(path)} for path in model]
+        facts = {"models": files, **about_dataset(dataset, read), "tta": tta, "seed": common.seed, "allow_seen": allow_seen}
+        write_evaluation(done, out, facts)
+    show(voice, done)
+    if out is not None:
+        voice.show(f"written to {out}/")
+    voice.finish({**as_plain(done), "out": None if out is None else str(out)})
+
+
+def show(voice: Voice, done: Evaluation) -> None:
+    """A line for every image, then all images together, class by class."""
+    from graticule.workflows.evaluate import rows
+
+    head = ("image", "class", "precision", "recall", "F1", "AP", "right", "false", "missed")
+    several = len(done.classes) > 1
+    lines = []
+    for image, name, figures in rows(done):
+        if not (name == "" if several and image else name or several):
+            continue  # single classes of single images are in scores.csv
+        ratios = [f"{figures[key]:.3f}" if key in figures else "" for key in ("precision", "recall", "f1", "ap")]
+        counts = [f"{figures[key]:.0f}" for key in ("tp", "fp", "fn")]
+        lines.append((image or "all images", name or "all", *ratios, *counts))
+    voice.table(head, lines)

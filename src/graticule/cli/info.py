@@ -1,0 +1,108 @@
+"""``graticule info FILE…``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from graticule.cli.options import COMMON, Axes, Common
+
+if TYPE_CHECKING:
+    from graticule.cli.voice import Voice
+
+MODEL = ".safetensors"
+
+
+def info(
+    *files: Path,
+    out: Annotated[Path | None, Parameter(name=("--out", "-o"))] = None,
+    axes: Axes = None,
+    common: Common = COMMON,
+) -> int:
+    """Say what files hold, and what is missing before they can be used.
+
+    Parameters
+    ----------
+    files
+        Images (TIFF, PNG, JPEG, NumPy) or models (.safetensors).
+    out
+        Also write it all to this file, as JSON.
+    """
+    import json
+
+    from graticule.cli.voice import Voice
+    from graticule.errors import FormatError, GraticuleError
+    from graticule.io.atomic import replacing
+    from graticule.workflows.results import check_writable
+
+    voice = Voice(common)
+    if not files:
+        raise FormatError("found no file to look at; name some: graticule info FILE…")
+    if out is not None:
+        check_writable(out)
+    told, failed = [], {}
+    for file in files:
+        try:
+            told.append(_model(voice, file) if file.suffix == MODEL else _image(voice, file, axes))
+        except (GraticuleError, OSError) as error:
+            failed[str(file)] = str(error)
+            voice.complain(str(error))
+    facts = {"files": told, "failed": failed}
+    if out is not None:
+        with replacing(out) as aside:
+            aside.write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
+    voice.finish(facts)
+    return 2 if failed else 0
+
+
+def _image(voice: Voice, file: Path, axes: str | None) -> dict[str, Any]:
+    from graticule.workflows.inspect import about_image
+
+    facts = about_image(file, axes=axes)
+    spacing = facts["spacing_um"]
+    rows = [
+        ("size", f"{' x '.join(map(str, facts['shape']))}  (axes {facts['axes']})"),
+        ("pixels", facts["dtype"]),
+        ("pixel size", "unknown" if spacing is None else f"{' x '.join(f'{s:.6g}' for s in spacing)} µm"),
+        ("channels", ", ".join(facts["channels"])),
+        *(("note", note) for note in facts["notes"]),
+        *(("missing", said) for said in facts["missing"] or ["nothing"]),
+    ]
+    return _told(voice, file, rows, facts)
+
+
+def _model(voice: Voice, file: Path) -> dict[str, Any]:
+    from graticule.workflows.inspect import about_model
+
+    facts = about_model(file)
+    rows = [
+        ("task", facts["task"]),
+        *(("class", " ".join(str(part) for part in line if part is not None)) for line in _classes(facts)),
+        ("parameters", f"{facts['parameters'] / 1e6:.1f} million"),
+        ("score", "unknown" if facts["score"] is None else f"{facts['score']:.3f} on images held out from training"),
+        ("learnt from", ", ".join(facts["learnt_from"])),
+        ("chosen on", ", ".join(facts["chosen_on"])),
+        ("epochs", len(facts["history"])),
+        ("made", f"{facts['made'] or 'unknown'}, graticule {facts['version']}, seed {facts['seed']}"),
+    ]
+    return _told(voice, file, rows, facts)
+
+
+def _classes(facts: dict[str, Any]) -> list[tuple[str, ...]]:
+    settings = facts["settings"]
+    return [
+        (name, f"({diameter:g} nm), counts from confidence {threshold:.2f}")
+        for name, diameter, threshold in zip(
+            settings.get("classes", ()), settings.get("diameters_nm", ()), settings.get("thresholds", ()), strict=False
+        )
+    ]
+
+
+def _told(voice: Voice, file: Path, rows: list[tuple[str, object]], facts: dict[str, Any]) -> dict[str, Any]:
+    voice.show(str(file))
+    for name, said in rows:
+        if said != "":
+            voice.show(f"  {name:<12} {said}")
+    return {"file": str(file), **facts}

@@ -1,0 +1,163 @@
+"""How right a model is on annotated images that it has not seen."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from graticule.checkpoint import Checkpoint
+from graticule.errors import DatasetError
+from graticule.example import Example
+from graticule.metrics import detection
+from graticule.metrics.detection import Tally
+from graticule.report.precision_recall import draw_precision_recall
+from graticule.results import Points
+from graticule.task import Scores, Task
+from graticule.workflows.cross_validate import find
+from graticule.workflows.predict import joint_task
+from graticule.workflows.provenance import made_on, pixel_hash
+from graticule.workflows.ready import ready
+from graticule.workflows.results import MARK, result_folder
+
+Say = Callable[[str], None]
+
+COLUMNS = ("precision", "recall", "f1", "ap", "tp", "fp", "fn")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """One model, or one ensemble, on some examples.
+
+    Attributes
+    ----------
+    candidates
+        For each example all that might be something, however unsure; `found` is what counts at the model's threshold.
+    pooled
+        Counts of all images together and what follows from them: ``f1``, ``f1[CLASS]`` ….
+    by_image
+        The same for each image alone.
+    """
+
+    task: Task
+    examples: tuple[Example, ...]
+    candidates: tuple[Points, ...]
+    found: tuple[Points, ...]
+    pooled: Scores
+    by_image: Mapping[str, Scores]
+    seconds: float
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.found[0].kinds
+
+    def tally(self, image: str | None, name: str = "") -> Tally:
+        """Right, false and missed of a class (``""``: of all), in one image or, with None, in all."""
+        scores = self.pooled if image is None else self.by_image[image]
+        suffix = f"[{name}]" if name else ""
+        tp, fp, fn = (int(scores.get(f"{count}{suffix}", 0)) for count in ("tp", "fp", "fn"))
+        return Tally(tp, fp, fn)
+
+
+def evaluate(
+    models: Checkpoint | Sequence[Checkpoint],
+    examples: Sequence[Example],
+    *,
+    tta: bool = False,
+    device: str = "auto",
+    allow_seen: bool = False,
+    say: Say | None = None,
+) -> Evaluation:
+    """Score `models` on `examples` at their own threshold; images they learnt from are refused unless `allow_seen`."""
+    began = time.monotonic()
+    models = [models] if isinstance(models, Checkpoint) else list(models)
+    if not allow_seen:
+        refuse_seen(models, examples)
+    task = joint_task(models)
+    candidates = []
+    for number, example in enumerate(examples, start=1):
+        found = find(task.permissive(), models, ready(task, example), tta, device)
+        assert isinstance(found, Points), "labels come with the first task that makes some"
+        candidates.append(found)
+        if say is not None:
+            say(f"{number}/{len(examples)}  {example.name}")
+    return judged(task, examples, candidates, time.monotonic() - began)
+
+
+def judged(task: Task, examples: Sequence[Example], candidates: Sequence[Points], seconds: float = 0.0) -> Evaluation:
+    """The evaluation of what a task found, be it by a network or not."""
+    found = [task.keep(one) for one in candidates]
+    by_image = {e.name: _scores(task, [c], [e]) for c, e in zip(candidates, examples, strict=True)}
+    pooled = _scores(task, candidates, examples)
+    points = tuple(one for one in found if isinstance(one, Points))
+    return Evaluation(task, tuple(examples), tuple(candidates), points, pooled, by_image, seconds)
+
+
+def refuse_seen(models: Sequence[Checkpoint], examples: Sequence[Example]) -> None:
+    """A model knows what it learnt from: to score it on that would say nothing about the next image."""
+    shown: set[str] = set().union(*(model.made_by.get("images", {}) for model in models))
+    seen = [e.name for e in examples if shown and pixel_hash(e.image) in shown]
+    if seen:
+        raise DatasetError(
+            f"the model was trained on {len(seen)} of these {len(examples)} images ({', '.join(seen)}); need images it has "
+            "never seen; take others, cross-validate, or pass --allow-seen and do not quote the figures"
+        )
+
+
+def write_evaluation(done: Evaluation, out: Path, facts: Mapping[str, Any]) -> None:
+    """Figures as JSON and CSV, the precision-recall curve, and each image with what was right, false and missed."""
+    with result_folder(out) as aside:
+        (aside / "scores.json").write_text(json.dumps(as_plain(done), indent=1, ensure_ascii=False), encoding="utf-8")
+        _write_table(done, aside / "scores.csv")
+        draw_precision_recall(*curves(done), aside / "precision_recall.png")
+        about = {"command": "evaluate", **made_on(), **facts, "seconds": round(done.seconds, 2)}
+        (aside / MARK).write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def as_plain(done: Evaluation) -> dict[str, Any]:
+    """For JSON."""
+    return {"task": done.task.name, "classes": done.classes, "pooled": dict(done.pooled), "images": {**done.by_image}}
+
+
+def rows(done: Evaluation) -> list[tuple[str, str, dict[str, float]]]:
+    """Image, class and figures, for every class of every image, and pooled (image ``""``); class ``""`` is all."""
+    every: list[tuple[str, Scores]] = [*done.by_image.items(), ("", done.pooled)]
+    return [(image, name, _figures(scores, name)) for image, scores in every for name in (*done.classes, "")]
+
+
+def curves(done: Evaluation) -> tuple[dict[str, Any], dict[str, tuple[float, float]]]:
+    """Precision-recall curves of the classes that have annotated objects, and where the model's threshold lies on them."""
+    lines, dots = {}, {}
+    for name in done.classes:
+        tally = done.tally(None, name)
+        if tally.tp + tally.fn:
+            within_um = done.task.match_um  # type: ignore[attr-defined]
+            _, precision, recall = detection.pr_curve(done.candidates, done.examples, within_um, name)
+            lines[name] = (recall, precision)
+            dots[name] = (tally.recall, tally.precision)
+    return lines, dots
+
+
+def _scores(task: Task, candidates: Sequence[Points], examples: Sequence[Example]) -> Scores:
+    """Counts at the task's threshold; average precision, which knows no threshold, from all candidates."""
+    at_threshold = task.score([task.keep(one) for one in candidates], examples)
+    over_all = task.score(candidates, examples)
+    return {**at_threshold, **{key: value for key, value in over_all.items() if key.startswith("ap")}}
+
+
+def _figures(scores: Scores, name: str) -> dict[str, float]:
+    suffix = f"[{name}]" if name else ""
+    return {key: scores[f"{key}{suffix}"] for key in COLUMNS if f"{key}{suffix}" in scores}
+
+
+def _write_table(done: Evaluation, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["image", "class", *COLUMNS])
+        for image, name, figures in rows(done):
+            cells = [f"{figures[key]:.6g}" if key in figures else "" for key in COLUMNS]
+            table.writerow([image or "all images", name or "all classes", *cells])

@@ -1,0 +1,64 @@
+"""What a file says of itself, and what is missing before it can be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from graticule.checkpoint import Checkpoint
+from graticule.errors import GraticuleError, SpacingError
+from graticule.io import describe
+from graticule.io.scan import Scan, to_image
+from graticule.settings import to_plain
+
+
+def about_image(file: Path, *, axes: str | None = None) -> dict[str, Any]:
+    """As plain values; ``missing`` is what keeps the image from being used, a sentence each."""
+    scan = describe(file, axes=axes)
+    return {
+        "axes": scan.axes,
+        "shape": list(scan.data.shape),
+        "dtype": str(scan.data.dtype),
+        "spacing_um": None if scan.spacing_um is None else list(scan.spacing_um),
+        "channels": list(scan.channels),
+        "notes": list(scan.notes),
+        "missing": [said.removeprefix(f"{file}: ") for said in _missing(scan, file)],
+    }
+
+
+def _missing(scan: Scan, file: Path) -> list[str]:
+    """A file without pixel size may lack more: that is looked for with a made-up one."""
+    try:
+        to_image(scan, file)
+    except SpacingError as error:
+        return [str(error), *([] if scan.spacing_um else _missing_besides(scan, file))]
+    except GraticuleError as error:
+        return [str(error)]
+    return []
+
+
+def _missing_besides(scan: Scan, file: Path) -> list[str]:
+    try:
+        to_image(scan, file, spacing_um=(1.0,))
+    except GraticuleError as error:
+        return [str(error)]
+    return []
+
+
+def about_model(file: Path) -> dict[str, Any]:
+    """As plain values: task, settings, how it was trained, and how well it did on images held out from training."""
+    model = Checkpoint.load(file)
+    made = model.made_by
+    return {
+        "task": model.task.name,
+        "settings": to_plain(model.task),
+        "parameters": sum(int(w.size) for w in model.weights.values()),
+        "score": made.get("score"),
+        "learnt_from": list(made.get("learnt_from", ())),
+        "chosen_on": list(made.get("chosen_on", ())),
+        "history": list(made.get("history", ())),
+        "seed": made.get("seed"),
+        "made": made.get("time"),
+        "version": made.get("versions", {}).get("graticule"),
+        "dataset": made.get("dataset"),
+    }
