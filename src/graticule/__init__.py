@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from graticule.image import Image
     from graticule.io import read
     from graticule.results import Labels, Points
-    from graticule.workflows import check, cross_validate, evaluate, predict, train
+    from graticule.workflows.check import check
+    from graticule.workflows.cross_validate import cross_validate
+    from graticule.workflows.evaluate import evaluate
+    from graticule.workflows.predict import predict
+    from graticule.workflows.train import train
 
     __version__: str
 
@@ -43,12 +47,12 @@ _HOME = {
     "Image": "graticule.image",
     "Labels": "graticule.results",
     "Points": "graticule.results",
-    "check": "graticule.workflows",
-    "cross_validate": "graticule.workflows",
-    "evaluate": "graticule.workflows",
-    "predict": "graticule.workflows",
+    "check": "graticule.workflows.check",
+    "cross_validate": "graticule.workflows.cross_validate",
+    "evaluate": "graticule.workflows.evaluate",
+    "predict": "graticule.workflows.predict",
     "read": "graticule.io",
-    "train": "graticule.workflows",
+    "train": "graticule.workflows.train",
 }
 
 
