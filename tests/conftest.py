@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is loaded
 
 # The machine's speed is no property of the code, and examples must be the same on every run.
 hypothesis.settings.register_profile("graticule", deadline=None, derandomize=True, print_blob=True)

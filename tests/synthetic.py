@@ -30,10 +30,12 @@ def discs(
     kind = np.zeros(len(centres), int) if kind is None else np.asarray(kind)
     diameters = np.broadcast_to(diameter_px, len(kinds))[kind]
     grey = np.full(shape, 180.0)
-    yx = np.indices(shape)
     for centre, diameter in zip(centres, diameters, strict=True):
-        distance = np.hypot(*(yx - centre.reshape(2, 1, 1)))
-        grey -= 120 * np.clip(diameter / 2 - distance + 0.5, 0, 1)
+        low = np.maximum(np.floor(centre - diameter), 0).astype(int)
+        high = np.minimum(np.ceil(centre + diameter) + 1, shape).astype(int)
+        y, x = np.ogrid[low[0] : high[0], low[1] : high[1]]
+        distance = np.hypot(y - centre[0], x - centre[1])
+        grey[low[0] : high[0], low[1] : high[1]] -= 120 * np.clip(diameter / 2 - distance + 0.5, 0, 1)
     grey += rng.normal(0, noise, shape)
     spacing = (spacing_um, spacing_um)
     image = Image(np.clip(np.round(grey), 0, 255).astype(np.uint8), "yx", spacing)

@@ -47,7 +47,7 @@ class Checkpoint:
         card = {"format": FORMAT, "task": self.task.name, "settings": to_plain(self.task), "made_by": dict(self.made_by)}
         with replacing(path) as aside:
             # Written by us: save_file makes a new file that only its owner may read.
-            aside.write_bytes(save({n: np.ascontiguousarray(w) for n, w in self.weights.items()}, {"graticule": json.dumps(card)}))
+            aside.write_bytes(save({n: np.asarray(w, order="C") for n, w in self.weights.items()}, {"graticule": json.dumps(card)}))
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from graticule.arrays.evidence import measured_diameter, polarity_of
+from graticule.arrays.evidence import contrast_at, evidence, measured_diameter, polarity_of, surprise
 
 
 def micrograph(centres, diameters, shape=(400, 500), contrast=-50.0, noise=5.0, seed=0):
@@ -66,3 +66,46 @@ def test_polarity_is_that_of_the_spots_not_of_the_image():
     pixels[:, 250:] -= 100
     assert polarity_of(pixels, centres, 12) == "bright"
     assert polarity_of(-pixels, centres, 12) == "dark"
+
+
+class TestEvidence:
+    def test_marks_on_spots_are_told_from_random_places(self):
+        centres = apart(25, 30)
+        pixels = micrograph(centres, 10)
+        off = np.random.default_rng(4).normal(0, 1.5, centres.shape)
+        places = np.random.default_rng(5).uniform(0, 400, (25, 2))
+        on, beside = evidence(pixels, centres + off, 10), evidence(pixels, places, 10)
+        assert on.share > 0.95
+        assert on.log10_chance < -20
+        assert beside.share < 0.4
+        assert beside.log10_chance > -3
+
+    def test_says_which_marks_are_off(self):
+        centres = apart(20, 40)
+        pixels = micrograph(centres, 10)
+        moved = centres.copy()
+        moved[3] += 18
+        assert np.flatnonzero(~evidence(pixels, moved, 10).on_spot).tolist() == [3]
+
+    def test_dark_spots_are_no_evidence_for_bright_ones(self):
+        centres = apart(20, 40)
+        assert evidence(micrograph(centres, 10), centres, 10, "bright").share < 0.3
+
+    def test_outside_the_image_nothing_is_on_a_spot(self):
+        far = np.array([[-30.0, 10], [10, 1e9], [400, 10]])
+        assert evidence(micrograph(apart(9, 40), 10), far, 10).surprise.tolist() == [0, 0, 0]
+
+    def test_surprise_of_random_places_is_one_on_average(self):
+        chart = surprise(micrograph(apart(20, 40), 10), 10)
+        assert chart.mean() == pytest.approx(1, abs=0.02)
+
+    def test_no_positions_are_no_evidence(self):
+        nothing = evidence(micrograph(apart(9, 40), 10), np.zeros((0, 2)), 10)
+        assert (nothing.share, nothing.log10_chance) == (0, 0)
+
+
+def test_contrast_at_spots_is_their_contrast_and_unknown_outside():
+    centres = apart(10, 60)
+    contrast = contrast_at(micrograph(centres, 12, contrast=-40), np.append(centres, [[-50, 3]], axis=0), 12, "dark")
+    assert np.median(contrast[:-1]) == pytest.approx(40, rel=0.1)
+    assert np.isnan(contrast[-1])

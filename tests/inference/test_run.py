@@ -8,7 +8,7 @@ from graticule.box import Box, cover
 from graticule.errors import FormatError
 from graticule.image import Image
 from graticule.inference import Plan, make_plan, run
-from graticule.inference.run import read_padded
+from graticule.inference.run import read_prepared
 from graticule.task import Grid
 
 
@@ -67,9 +67,9 @@ def test_maps_lie_where_the_image_lies_cell_centres_between_voxels():
     assert np.allclose(maps.to_um(np.array([[0, 0]])), image.to_um(np.array([[0.5, 0.5]])))
 
 
-def test_beyond_the_image_it_is_mirrored():
+def test_beyond_the_image_there_is_nothing_also_after_preparing():
     image = Image(np.arange(6.0).reshape(2, 3), "yx", (1.0, 1.0))
-    assert read_padded(image, Box((0, 0), (2, 4))).tolist() == [[0, 1, 2, 2], [3, 4, 5, 5]]
+    assert read_prepared(image, Box((0, 0), (2, 4)), lambda p: p[None] + 1).tolist() == [[[1, 2, 3, 0], [4, 5, 6, 0]]]
 
 
 def test_progress_is_told_tile_by_tile():

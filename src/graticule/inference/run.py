@@ -21,7 +21,7 @@ def run(forward: Forward, prepare: Prepare, image: Image, plan: Plan, progress: 
     stride = plan.stride
     maps: Floats | None = None
     for done, tile in enumerate(plan.tiles, start=1):
-        out = forward(prepare(read_padded(image, tile.read))[None])[0]
+        out = forward(read_prepared(image, tile.read, prepare)[None])[0]
         if maps is None:
             maps = np.empty((out.shape[0], *(-(-n // stride) for n in plan.shape)), np.float32)
         cells = _cells(tile.write, stride)
@@ -39,14 +39,14 @@ def _cells(box: Box, stride: int) -> Box:
     return Box(tuple(a // stride for a in box.start), tuple(-(-b // stride) for b in box.stop))
 
 
-def read_padded(image: Image, box: Box) -> Array:
-    """The voxels of `box`; beyond the image it is mirrored."""
+def read_prepared(image: Image, box: Box, prepare: Prepare) -> Floats:
+    """``(C, *box)``: the voxels of `box` as the network eats them; beyond the image they are 0, as a convolution pads.
+
+    A mirror image there would double what lies at the edge; 0 is what the network saw beyond edges when it learnt.
+    """
     inside = tuple(slice(max(a, 0), min(b, n)) for a, b, n in zip(box.start, box.stop, image.shape, strict=True))
     pixels = np.asarray(image.data[(..., *inside)])
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise FormatError("the image holds NaN or infinite pixels; replace them, or mask and crop them away, before analysis")
     before_after = [(max(-a, 0), max(b - n, 0)) for a, b, n in zip(box.start, box.stop, image.shape, strict=True)]
-    if not any(map(any, before_after)):
-        return pixels
-    padding = [(0, 0)] * (pixels.ndim - len(before_after)) + before_after
-    return np.pad(pixels, padding, mode="symmetric")
+    return np.pad(prepare(pixels), [(0, 0), *before_after])

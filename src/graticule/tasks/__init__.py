@@ -7,8 +7,9 @@ from typing import Any
 
 from graticule.example import Example
 from graticule.task import Task
-from graticule.tasks import beads
+from graticule.tasks import beads, beads_log
 from graticule.tasks.beads import Beads
+from graticule.tasks.beads_log import LogBeads
 
 TASKS: dict[str, type[Any]] = {Beads.name: Beads}
 """Every task by name. To add one, write its file and name it here."""
@@ -16,7 +17,7 @@ TASKS: dict[str, type[Any]] = {Beads.name: Beads}
 PRESETS: dict[str, Mapping[str, Mapping[str, Any]]] = {Beads.name: beads.PRESETS}
 """By task name: settings that go together, under a name."""
 
-BASELINES: dict[str, Callable[[Any, Sequence[Example]], Task]] = {}
+BASELINES: dict[str, Callable[[Any, Sequence[Example]], Task]] = {Beads.name: beads_log.baseline}
 """By task name: a classical method for the same classes, tuned on annotated examples; printed beside every figure."""
 
-__all__ = ["BASELINES", "PRESETS", "TASKS", "Beads"]
+__all__ = ["BASELINES", "PRESETS", "TASKS", "Beads", "LogBeads"]

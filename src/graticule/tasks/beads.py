@@ -31,6 +31,8 @@ STRIDE = 2
 COARSEST = 32  # sides the network eats are multiples of its coarsest stride
 FLOOR = 0.05  # confidence below which a peak is not even a candidate
 NM = 1e-3  # µm
+AROUND = np.stack(np.meshgrid([0, -1, 1], [0, -1, 1], indexing="ij"), axis=-1).reshape(-1, 2)
+"""A cell and its eight neighbours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,34 +183,44 @@ class Beads:
         return as_forward(self.network(), weights, device, partial(_probabilities, kinds=len(self.classes)))
 
     def target(self, truth: Result, on: Image) -> Floats:
-        """``(kinds + 2 [+ 1], *cells)``: heat exactly 1 in the cell of each centre; offset; log of the diameter in cells."""
+        """``(kinds + 2 [+ 1], *cells)``: heat exactly 1 in the cell of each centre; offset; log of the diameter in cells.
+
+        The cells around a centre point at it too. Where the peak falls in one of them (a flat top, an average of turned
+        views) the bead is still where it is.
+        """
         assert isinstance(truth, Points)
         n = len(self.classes)
         target = np.zeros((n + 2 + self.measure_diameter, *on.shape), np.float32)
+        nearest = np.full(on.shape, np.inf)
         centres = on.to_voxels(truth.position_um)
-        own_cells = np.round(centres).astype(int)
-        diameters_um = self._diameters_um(truth)
-        for centre, cell, kind, diameter_um in zip(centres, own_cells, truth.kind, diameters_um, strict=True):
+        for centre, kind, diameter_um in zip(centres, truth.kind, self._diameters_um(truth), strict=True):
             across = diameter_um / on.spacing_um[0]
-            _stamp(target[kind], cell, sigma=max(0.7, 0.45 * np.sqrt(across)))
-            if ((cell >= 0) & (cell < on.shape)).all():
-                target[(slice(n, n + 2), *cell)] = centre - cell
-                target[(slice(n + 2, None), *cell)] = np.log(across)
+            own = np.round(centre).astype(int)
+            _stamp(target[kind], own, sigma=max(0.7, 0.45 * np.sqrt(across)))
+            for cell in map(tuple, own + AROUND):
+                offset = centre - cell
+                inside = all(0 <= c < limit for c, limit in zip(cell, on.shape, strict=True))
+                if inside and offset @ offset < nearest[cell]:
+                    nearest[cell] = offset @ offset
+                    target[(slice(n, n + 2), *cell)] = offset
+                    target[(slice(n + 2, None), *cell)] = np.log(across)
         return target
 
     def loss(self, maps: Tensor, target: Tensor, known: Tensor) -> Tensor:
         import torch
+        from torch.nn.functional import max_pool2d
 
         from graticule.losses.focal import centre_focal, smooth_l1_at
 
         n = len(self.classes)
         heat = target[:, :n]
         centre = (heat == 1).any(dim=1, keepdim=True).to(maps.dtype)
+        around = max_pool2d(centre, kernel_size=3, stride=1, padding=1)
         # What a person marked is known even outside the region they finished.
         loss = centre_focal(maps[:, :n], heat, torch.maximum(known, centre))
-        loss = loss + smooth_l1_at(maps[:, n : n + 2], target[:, n : n + 2], centre)
+        loss = loss + smooth_l1_at(maps[:, n : n + 2], target[:, n : n + 2], around)
         if self.measure_diameter:
-            loss = loss + smooth_l1_at(maps[:, n + 2 :], target[:, n + 2 :], centre)
+            loss = loss + smooth_l1_at(maps[:, n + 2 :], target[:, n + 2 :], around)
         return loss
 
     def decode(self, maps: Image) -> Points:

@@ -84,10 +84,15 @@ def draw_patch(sources: Sequence[Source], task: Trainable, rng: Rng) -> Patch:
 
 
 def cut(source: Source, warp: Warp) -> tuple[Floats, Floats, Points]:
-    """Pixels ``(C, *space)``, known ``(*space)`` and truth (in voxels of the patch). Beyond the image nothing is known."""
+    """Pixels ``(C, *space)``, known ``(*space)`` and truth (in voxels of the patch).
+
+    Beyond the image nothing is known and pixels are 0, as they are in prediction.
+    """
     where = warp.coordinates()
     pixels = np.stack([map_coordinates(c, where, order=3, prefilter=False, mode="mirror") for c in source.splines])
     known = map_coordinates(source.known, where, order=0, mode="constant", cval=0)
+    limits = np.reshape(source.shape, (-1, *[1] * known.ndim)) - 0.5
+    pixels *= ((where >= -0.5) & (where <= limits)).all(axis=0)
     return pixels, known, replace(source.truth, position_um=warp.to_patch(source.truth.position_um))
 
 
