@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.fft import irfft2, next_fast_len, rfft2
+from scipy.ndimage import maximum_filter
 from scipy.spatial import KDTree
+from scipy.stats import gamma
 
-from graticule.arrays.blobs import Polarity, ideal_answer, sigma
+from graticule.arrays.blobs import Polarity, blob_response, ideal_answer, sigma
 from graticule.image import Array, Floats
 
 POLARITIES: tuple[Polarity, Polarity] = ("dark", "bright")
@@ -27,6 +31,78 @@ NEIGHBOURS = 4
 
 SURE = 4.0
 """Standard errors by which spots must stand out at the best of all diameters; chance rarely gives three."""
+
+
+RAREST = 1e-3
+"""Share of the image below which a place is not more surprising: a few extreme places shall not decide alone."""
+
+RARE = 0.05
+"""A place is on a spot if no more than this share of the image looks as much like one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """How well positions sit on spots.
+
+    Attributes
+    ----------
+    surprise
+        ``(N,)``, one number per position: minus the logarithm of the share of the image that looks at least as much
+        like a spot. 1 on average for random places, 0 outside the image.
+    """
+
+    surprise: Array
+
+    @property
+    def on_spot(self) -> Array:
+        """``(N,)`` booleans."""
+        return np.asarray(self.surprise >= -np.log(RARE))
+
+    @property
+    def share(self) -> float:
+        """Of the positions that are on a spot."""
+        return float(self.on_spot.mean()) if len(self.surprise) else 0.0
+
+    @property
+    def log10_chance(self) -> float:
+        """Decimal logarithm of the probability that as many random places do as well.
+
+        Surprises of random places are exponentially distributed; their sum is a gamma-distributed number.
+        """
+        return log10_chance(float(self.surprise.sum()), len(self.surprise))
+
+
+def evidence(pixels: Array, positions_px: Array, diameter_px: float, polarity: Polarity = "dark") -> Evidence:
+    """How well positions ``(N, 2)`` sit on spots of this diameter; marks may be off by half a diameter."""
+    return Evidence(sampled(surprise(pixels, diameter_px, polarity), positions_px))
+
+
+def surprise(pixels: Array, diameter_px: float, polarity: Polarity = "dark") -> Floats:
+    """``(*space)``: how surprisingly near every place is to a spot; see `Evidence`."""
+    off = max(1, round(OFF_CENTRE * diameter_px))
+    response = maximum_filter(blob_response(pixels, diameter_px, polarity=polarity), size=2 * off + 1)
+    step = max(1, int(np.sqrt(response.size / SAMPLE)))
+    sample = np.sort(response[::step, ::step], axis=None)
+    below = np.searchsorted(sample, response.ravel()).reshape(response.shape)
+    share = np.clip(1 - below / len(sample), RAREST, 1)
+    return np.asarray(-np.log(share), np.float32)
+
+
+SAMPLE = 200_000
+"""Places that are plenty to rank by."""
+
+
+def sampled(surprise: Floats, positions_px: Array) -> Array:
+    """Value of a map at each position ``(N, 2)``; 0 outside it."""
+    inside = _is_inside(positions_px, surprise.shape)
+    values = np.zeros(len(positions_px))
+    values[inside] = surprise[tuple(np.round(positions_px[inside]).astype(int).T)]
+    return values
+
+
+def log10_chance(total: float, count: int) -> float:
+    """Decimal logarithm of the probability that the surprises of `count` random places add up to at least `total`."""
+    return float(gamma.logsf(total, count) / np.log(10)) if count else 0.0
 
 
 def measured_diameter(
@@ -130,12 +206,12 @@ def _answers(pixels: Array, positions_px: Array, diameters_px: Array) -> Array:
 
 
 def _is_inside(positions_px: Array, shape: tuple[int, ...]) -> Array:
-    inside = (positions_px >= -0.5) & (positions_px <= np.array(shape) - 0.51)
+    inside = (positions_px >= -0.49) & (positions_px <= np.array(shape) - 0.51)
     return np.asarray(inside.all(axis=1))
 
 
 def _windows(pixels: Array, centres: Array, reach: int) -> Floats:
-    """``(N, side, side)``: what lies within `reach` of each centre, which comes to lie at index `reach`; edges go on."""
+    """``(N, side, side)``: what lies within `reach` of each centre, which comes to lie at `reach`; edges go on."""
     side = next_fast_len(2 * reach + 1, real=True)
     steps = np.arange(side) - reach
     rows, columns = (np.clip(centres[:, axis, None] + steps, 0, pixels.shape[axis] - 1) for axis in (0, 1))
