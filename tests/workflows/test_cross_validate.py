@@ -1,0 +1,73 @@
+import json
+
+import pytest
+
+from graticule.errors import DatasetError
+from graticule.tasks.beads import Beads
+from graticule.workflows import cross_validate as module
+from graticule.workflows.cross_validate import cross_validate
+from tests.synthetic import scattered
+
+EXAMPLES = [scattered(seed) for seed in range(4)]
+TINY = Beads(width=0.125, neck_channels=16, neck_rounds=1, head_channels=16, patch_px=64, batch=2, steps=2, epochs=(1,))
+
+
+def quiet(text):
+    pass
+
+
+def test_nothing_of_a_held_out_specimen_is_seen_before_it_is_scored(monkeypatch):
+    """Every example that reaches training, stopping, thresholds or the baseline's tuning is written down, fold by fold."""
+    seen, folds = set(), []
+    fit, one_fold, baseline = module.fit, module.one_fold, module.BASELINES["beads"]
+
+    def spying_fit(task, learn, choose, **more):
+        seen.update(r.example.name for r in (*learn, *choose))
+        return fit(task, learn, choose, **more)
+
+    def spying_baseline(task, examples):
+        seen.update(e.name for e in examples)
+        return baseline(task, examples)
+
+    def spying_fold(task, examples, fold, **more):
+        seen.clear()
+        report = one_fold(task, examples, fold, **more)
+        folds.append((set(seen), fold.held_out))
+        return report
+
+    monkeypatch.setattr(module, "fit", spying_fit)
+    monkeypatch.setattr(module, "one_fold", spying_fold)
+    monkeypatch.setitem(module.BASELINES, "beads", spying_baseline)
+    cross_validate(TINY, EXAMPLES, inner=2, device="cpu", say=quiet)
+    assert len(folds) == 4
+    for names, held_out in folds:
+        assert names == {e.name for e in EXAMPLES} - set(held_out)
+
+
+def test_counts_of_all_folds_are_pooled_and_the_baseline_stands_beside():
+    result = cross_validate(TINY, EXAMPLES[:3], inner=2, device="cpu", say=quiet)
+    total = result.pooled()[""]
+    assert total.tp + total.fn == sum(len(e.truth) for e in EXAMPLES[:3])
+    assert result.pooled("baseline")["6nm"].f1 > 0.9
+
+
+def test_finished_folds_are_not_done_again_and_the_answer_is_the_same(tmp_path, monkeypatch):
+    first = cross_validate(TINY, EXAMPLES[:3], inner=2, device="cpu", out=tmp_path, say=quiet)
+    monkeypatch.setattr(module, "one_fold", None)
+    assert cross_validate(TINY, EXAMPLES[:3], inner=2, device="cpu", out=tmp_path, say=quiet).pooled() == first.pooled()
+
+
+def test_folds_made_with_other_settings_are_refused(tmp_path):
+    cross_validate(TINY, EXAMPLES[:3], inner=2, device="cpu", out=tmp_path, say=quiet)
+    with pytest.raises(DatasetError, match="other settings"):
+        cross_validate(TINY, EXAMPLES[:3], inner=2, tta=True, device="cpu", out=tmp_path, say=quiet)
+
+
+def test_a_stored_fold_that_leaks_is_refused(tmp_path):
+    cross_validate(TINY, EXAMPLES[:3], inner=2, device="cpu", out=tmp_path, say=quiet)
+    path = sorted(tmp_path.glob("*.json"))[0]
+    stored = json.loads(path.read_text())
+    stored["report"]["inner"][0]["train"] += stored["report"]["inner"][0]["held_out"]
+    path.write_text(json.dumps(stored))
+    with pytest.raises(DatasetError, match="both sides"):
+        cross_validate(TINY, EXAMPLES[:3], inner=2, device="cpu", out=tmp_path, say=quiet)
