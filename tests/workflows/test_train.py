@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graticule.checkpoint import Checkpoint
-from graticule.errors import CheckpointError, DatasetError
+from graticule.errors import CheckpointError, DatasetError, SettingsError
 from graticule.tasks.beads import Beads
 from graticule.workflows.train import beginning, train
 from tests.synthetic import scattered
@@ -64,6 +64,11 @@ def test_two_beginnings_at_once_are_refused(tmp_path):
     start = Checkpoint(TINY.resolve(EXAMPLES), {})
     with pytest.raises(DatasetError, match="give one"):
         beginning(TINY, 0, start, tmp_path / "encoder.pth")
+
+
+def test_a_frozen_random_encoder_is_refused():
+    with pytest.raises(SettingsError, match="--encoder-weights"):
+        beginning(replace(TINY, epochs=(1, 1, 1)).resolve(EXAMPLES), 0, None, None)
 
 
 def test_one_annotated_image_is_enough_to_begin(tmp_path):

@@ -102,7 +102,7 @@ class Beads:
     head_channels: int = 32
     stem_skip: bool = True
 
-    epochs: tuple[int, ...] = (20,)
+    epochs: tuple[int, ...] = (16,)
     steps: int = 16
     batch: int = 8
     patch_px: int = 192

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from graticule.checkpoint import Checkpoint
-from graticule.errors import CheckpointError, DatasetError
+from graticule.errors import CheckpointError, DatasetError, SettingsError
 from graticule.example import Example
 from graticule.nets.weights import adapt, encoder_from_checkpoint
 from graticule.task import Trainable, Weights
@@ -104,4 +104,9 @@ def beginning(task: Trainable, seed: int, start: Checkpoint | None, encoder_weig
         return Start(*adapt(task.network, start.weights, seed, f"the model to start from ({start.task.name})"))
     if encoder_weights is not None:
         return Start(encoder_from_checkpoint(task.network, encoder_weights, seed))
+    if 0.0 in task.recipe.phases[0].learning_rates.values():
+        raise SettingsError(
+            "found no pretrained weights, but these settings begin with part of the network frozen, and a frozen random "
+            "network learns nothing; give --encoder-weights or --from, or a single number of epochs"
+        )
     return Start()
