@@ -48,10 +48,11 @@ check: $(DEV)
 setup: $(DEV)
 	@if [ -d .git ]; then $(BIN)/pre-commit install; else echo "not a git clone: no pre-commit hooks to install"; fi
 
+BENCHMARKS = $(filter-out benchmarks/machine.py,$(wildcard benchmarks/*.sh benchmarks/*.py))
+
 bench: $(DEV)
-	@for script in benchmarks/*.sh; do echo "== $$script"; PYTHON="$(PYTHON)" bash "$$script" || exit 1; done
-	@for script in benchmarks/*.py; do [ -e "$$script" ] || continue; \
-	  echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+	@for script in $(BENCHMARKS); do echo "== $$script"; \
+	  case $$script in *.py) $(BIN)/python $$script ;; *) PYTHON="$(PYTHON)" bash $$script ;; esac || exit 1; done
 
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
