@@ -65,8 +65,8 @@ def train_task(
     from graticule.workflows.train import train
 
     voice = Voice(common)
+    check_writable(out)
     model_path = out if out.suffix else out.with_name(out.name + SUFFIX)
-    check_writable(model_path)
     read = load(dataset, spacing_um=spacing_um, channel=channel, points_unit=points_unit)
     task = choose(kind, read, settings, preset=preset, file=settings_file)
     examples = examples_for(task, read)

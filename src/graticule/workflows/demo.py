@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class Size:
     learn: int = 10
     held_out: int = 4
     size_px: int = 512
-    settings: Mapping[str, Any] | None = None
+    settings: Mapping[str, Any] = field(default_factory=lambda: {"epochs": (12,)})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +75,7 @@ def demo(
     _begin(out, seed)
     learn = _simulated(task_name, out / "learn", size.learn, size, seed, say)
     test = _simulated(task_name, out / "held-out", size.held_out, size, seed + HELD_OUT_SEED, say)
-    task = choose(kind, learn, size.settings or {})
+    task = choose(kind, learn, size.settings)
     examples, unseen = examples_for(task, learn), examples_for(task, test)
     task = task.resolve(examples)
     say(f"training on {len(examples)} images (graticule train {task_name} {out}/learn -o {out}/model.safetensors)")

@@ -15,11 +15,13 @@ from graticule.errors import DatasetError
 from graticule.example import Example
 from graticule.metrics import detection
 from graticule.metrics.detection import Tally
+from graticule.report.overlay import draw_verdict
 from graticule.report.precision_recall import draw_precision_recall
 from graticule.results import Points
 from graticule.task import Scores, Task
 from graticule.workflows.cross_validate import find
 from graticule.workflows.predict import joint_task
+from graticule.workflows.predict_files import class_diameters_um
 from graticule.workflows.provenance import made_on, pixel_hash
 from graticule.workflows.ready import ready
 from graticule.workflows.results import MARK, result_folder
@@ -114,6 +116,7 @@ def write_evaluation(done: Evaluation, out: Path, facts: Mapping[str, Any]) -> N
         (aside / "scores.json").write_text(json.dumps(as_plain(done), indent=1, ensure_ascii=False), encoding="utf-8")
         _write_table(done, aside / "scores.csv")
         draw_precision_recall(*curves(done), aside / "precision_recall.png")
+        _draw_verdicts(done, aside / "overlays")
         about = {"command": "evaluate", **made_on(), **facts, "seconds": round(done.seconds, 2)}
         (aside / MARK).write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
 
@@ -140,6 +143,13 @@ def curves(done: Evaluation) -> tuple[dict[str, Any], dict[str, tuple[float, flo
             lines[name] = (recall, precision)
             dots[name] = (tally.recall, tally.precision)
     return lines, dots
+
+
+def _draw_verdicts(done: Evaluation, folder: Path) -> None:
+    within_um = done.task.match_um  # type: ignore[attr-defined]
+    for found, example in zip(done.found, done.examples, strict=True):
+        path = folder / f"{example.name}.png"
+        draw_verdict(found, example, within_um, path, diameters_um=class_diameters_um(done.task), title=example.name)
 
 
 def _scores(task: Task, candidates: Sequence[Points], examples: Sequence[Example]) -> Scores:

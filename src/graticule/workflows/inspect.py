@@ -27,22 +27,19 @@ def about_image(file: Path, *, axes: str | None = None) -> dict[str, Any]:
 
 
 def _missing(scan: Scan, file: Path) -> list[str]:
-    """A file without pixel size may lack more: that is looked for with a made-up one."""
-    try:
-        to_image(scan, file)
-    except SpacingError as error:
-        return [str(error), *([] if scan.spacing_um else _missing_besides(scan, file))]
-    except GraticuleError as error:
-        return [str(error)]
-    return []
+    """What is asked for first may hide what is asked for next: that is looked for with a made-up answer."""
+    said = [_refusal(scan, file), _refusal(scan, file, spacing_um=(1.0,))]
+    if scan.spacing_um is None and any(said):
+        said.append(_refusal(scan, file, channel=0, only=SpacingError))
+    return list(dict.fromkeys(filter(None, said)))
 
 
-def _missing_besides(scan: Scan, file: Path) -> list[str]:
+def _refusal(scan: Scan, file: Path, *, only: type[GraticuleError] = GraticuleError, **answer: Any) -> str:
     try:
-        to_image(scan, file, spacing_um=(1.0,))
+        to_image(scan, file, **answer)
     except GraticuleError as error:
-        return [str(error)]
-    return []
+        return str(error) if isinstance(error, only) else ""
+    return ""
 
 
 def about_model(file: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from graticule.inference import Plan
 from graticule.inference.run import Progress
 from graticule.io import READERS, image_name, read, write
 from graticule.nets.forward import choose_device
+from graticule.report.overlay import draw_overlay
 from graticule.results import Points, Result
 from graticule.settings import to_plain
 from graticule.task import Task
@@ -163,7 +164,7 @@ def predict_file(file: Path, job: Job, progress: Progress | None = None) -> Done
     folder = job.out / image_name(file)
     seconds = time.monotonic() - began
     with result_folder(folder) as aside:
-        write_objects(found, image, aside, job.task)
+        write_objects(found, image, aside, class_diameters_um(job.task), title=file.name)
         facts = _facts(file, image, mask_file, found, job, seconds)
         (aside / MARK).write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
     return Done(image=image_name(file), folder=folder, counts=counts(found), seconds=seconds)
@@ -191,12 +192,22 @@ def open_image(file: Path, reading: Reading) -> Image:
     return read(file, spacing_um=reading.spacing_um, channel=reading.channel, axes=reading.axes)
 
 
-def write_objects(found: Result, image: Image, folder: Path, task: Task) -> None:
-    """The table, ImageJ's selections, and a picture to look at."""
+def write_objects(
+    found: Result, image: Image, folder: Path, diameters_um: Mapping[str, float], *, title: str = ""
+) -> None:
+    """The table, ImageJ's selections (none if nothing was found), and a picture to look at."""
     assert isinstance(found, Points), "labels come with the first task that makes some"
     write(found, folder / "objects.csv", on=image)
     if len(found):
         write(found, folder / "objects.zip", on=image)
+    draw_overlay(found, image, folder / "overlay.png", diameters_um=diameters_um, title=title)
+
+
+def class_diameters_um(task: Task) -> dict[str, float]:
+    """Of each class, as far as the task has classes with sizes: for rings around what was found."""
+    settings = to_plain(task)
+    pairs = zip(settings.get("classes", ()), settings.get("diameters_nm", ()), strict=False)
+    return {name: diameter_nm * NM for name, diameter_nm in pairs}
 
 
 def counts(found: Result) -> dict[str, int]:

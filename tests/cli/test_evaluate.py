@@ -1,0 +1,74 @@
+import csv
+import json
+
+import pytest
+
+FILES = {"scores.json", "scores.csv", "precision_recall.png", "run.json", "overlays"}
+
+
+def test_figures_are_said_for_every_image_and_for_all_and_written(graticule, model, unseen, tmp_path):
+    ended = graticule("evaluate", unseen, "--model", model, "-o", "judged")
+    assert ended.code == 0
+    assert all(word in ended.out for word in ("discs-50", "discs-51", "all images", "6nm", "12nm"))
+    assert {path.name for path in (tmp_path / "judged").iterdir()} == FILES
+    assert {path.name for path in (tmp_path / "judged" / "overlays").iterdir()} == {"discs-50.png", "discs-51.png"}
+    with (tmp_path / "judged" / "scores.csv").open() as file:
+        rows = {(row["image"], row["class"]): row for row in csv.DictReader(file)}
+    assert ("all images", "all classes") in rows
+    assert sum(int(rows[f"discs-{i}", "6nm"]["tp"]) for i in (50, 51)) == int(rows["all images", "6nm"]["tp"])
+
+
+def test_a_good_model_scores_well(graticule, model, unseen):
+    assert graticule("evaluate", unseen, "--model", model, "--json").json["pooled"]["f1"] > 0.8
+
+
+def test_the_figures_in_json_are_those_in_the_file(graticule, model, unseen, tmp_path):
+    said = graticule("evaluate", unseen, "--model", model, "-o", "judged", "--json").json
+    written = json.loads((tmp_path / "judged" / "scores.json").read_text())
+    assert said["pooled"] == written["pooled"]
+    assert set(written["images"]) == {"discs-50", "discs-51"}
+
+
+def test_average_precision_does_not_depend_on_the_threshold(graticule, model, unseen):
+    def pooled(*more):
+        return graticule("evaluate", unseen, "--model", model, "--json", *more).json["pooled"]
+
+    assert pooled("--threshold", "0.9")["ap"] == pooled("--threshold", "0.1")["ap"]
+    assert pooled("--threshold", "0.9")["recall"] <= pooled("--threshold", "0.1")["recall"]
+
+
+def test_images_that_the_model_learnt_from_are_refused_unless_allowed(graticule, discs, tmp_path):
+    from tests.cli.conftest import TINY
+
+    assert graticule("train", "beads", discs, "-o", "m", *TINY).code == 0
+    said = graticule("evaluate", discs, "--model", "m.safetensors", "-o", "judged").complaint
+    assert "discs-0" in said
+    assert "--allow-seen" in said
+    assert not (tmp_path / "judged").exists()
+    assert graticule("evaluate", discs, "--model", "m.safetensors", "--allow-seen").code == 0
+
+
+def test_the_same_image_under_another_name_is_still_the_same(graticule, discs, tmp_path):
+    from tests.cli.conftest import TINY
+
+    assert graticule("train", "beads", discs, "-o", "m", *TINY).code == 0
+    for room, suffix in (("images", "tif"), ("points", "csv")):
+        (discs / room / f"discs-0.{suffix}").rename(discs / room / f"renamed.{suffix}")
+        for i in range(1, 4):
+            (discs / room / f"discs-{i}.{suffix}").unlink()
+    (discs / "dataset.yaml").write_text("classes: [6nm, 12nm]\n")
+    assert "renamed" in graticule("evaluate", discs, "--model", "m.safetensors").complaint
+
+
+@pytest.mark.parametrize("classes", ["[6nm]", "[12nm, 6nm, 18nm]"])
+def test_a_dataset_with_other_classes_is_refused_or_read_by_name(graticule, model, unseen, classes):
+    header = (unseen / "dataset.yaml").read_text()
+    before = graticule("evaluate", unseen, "--model", model, "--json").json["pooled"]
+    (unseen / "dataset.yaml").write_text(header.replace("classes:\n- 6nm\n- 12nm\n", f"classes: {classes}\n"))
+    assert classes in (unseen / "dataset.yaml").read_text()
+    ended = graticule("evaluate", unseen, "--model", model, "--json")
+    if "12nm" in classes:
+        assert ended.json["pooled"] == before
+    else:
+        assert "12nm" in ended.err
+        assert ended.code == 2
