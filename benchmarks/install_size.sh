@@ -22,17 +22,19 @@ print(round(sum(f.lstat().st_size for f in Path(sys.argv[1]).rglob("*") if not f
 PY
 }
 torch_of() { "$1/bin/python" -c 'from importlib.metadata import version; print(version("torch"))'; }
+record_of() { cat "$1"/lib/python3*/site-packages/torch-*.dist-info/RECORD | cksum; } # of every file it installed
 
 # -- the tested torch, really installed --
 "$python" -m venv "$room/env"
 pip "$room/env" install -c constraints.txt torch
 torch=$(torch_of "$room/env")
-record=$(cat "$room"/env/lib/python3*/site-packages/torch-*.dist-info/RECORD | cksum)
+record=$(record_of "$room/env")
 before=$(megabytes "$room/env")
 cp -R pyproject.toml README.md LICENSE src "$room/" # pip builds in a copy, and leaves no build folder here
 pip "$room/env" install "$room"
 after=$(megabytes "$room/env")
-[ "$(torch_of "$room/env")" = "$torch" ] && [ "$(cat "$room"/env/lib/python3*/site-packages/torch-*.dist-info/RECORD | cksum)" = "$record" ] && kept=yes || kept=no
+kept=no
+if [ "$(torch_of "$room/env")" = "$torch" ] && [ "$(record_of "$room/env")" = "$record" ]; then kept=yes; fi
 
 # -- the oldest torch we allow: metadata of a CPU build is all that pip looks at --
 "$python" -m venv "$room/old"
@@ -61,7 +63,9 @@ PY
 )
 
 # -- what the largest parts are --
-largest=$(cd "$room"/env/lib/python3*/site-packages && du -sm -- */ | sort -rn | awk '$2 !~ /^(torch|pip|setuptools|sympy|networkx|mpmath|fsspec|functorch|torchgen)[\/-]/' | head -8 | awk '{printf "%s %s MB, ", $2, $1}')
+came_with_torch='torch|pip|setuptools|sympy|networkx|mpmath|fsspec|functorch|torchgen'
+largest=$(cd "$room"/env/lib/python3*/site-packages && du -sm -- */ | sort -rn |
+  grep -v -E "[[:space:]]($came_with_torch)/" | head -8 | awk '{printf "%s %s MB, ", $2, $1}')
 
 mkdir -p benchmarks/results
 "$python" - >benchmarks/results/install.txt <<PY
