@@ -38,4 +38,5 @@ def test_says_what_its_axes_are(tmp_path):
 @pytest.mark.parametrize("epochs", [history(0), history(1), history(9, scores=False)])
 def test_short_and_unexamined_trainings_are_drawn_too(tmp_path, epochs):
     draw_training(epochs, tmp_path / "training.png")
-    assert Picture.open(tmp_path / "training.png").width > 500
+    with Picture.open(tmp_path / "training.png") as picture:
+        assert picture.width > 500
