@@ -49,7 +49,10 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """Where an image's grey levels lie: measured once over the whole image, so that tiles of it are prepared alike."""
+    """Where an image's grey levels lie: measured once over the whole image, so that tiles of it are prepared alike.
+
+    `centre` is their median, `spread` the typical standard deviation within small blocks: the noise, not the scenery.
+    """
 
     centre: float
     spread: float
@@ -85,9 +88,9 @@ class Augment:
     elastic_scale_um
         Distance over which that displacement varies.
     brightness, contrast
-        Largest relative change of the grey levels' offset (in units of the patch's spread) and of their spread.
+        Largest change of the grey levels' offset (in units of `Levels.spread`), and largest relative change of their spread.
     noise
-        Largest added Gaussian noise, relative to the patch's spread.
+        Largest standard deviation of added Gaussian noise, in units of `Levels.spread`.
     blur_um
         Largest Gaussian blur.
     paste

@@ -22,6 +22,15 @@ def test_a_flat_top_of_two_cells_that_point_at_one_place_lies_at_that_place():
     assert np.allclose(positions, [[2, 3.5]])
 
 
+def test_a_peak_lies_where_its_offset_says():
+    heat = np.zeros((5, 8), np.float32)
+    heat[2, 3] = 0.8
+    offset = np.zeros((2, 5, 8), np.float32)
+    offset[:, 2, 3] = 0.25, -0.4
+    positions, _ = find_peaks(heat, min_distance=1, threshold=0.5, offset=offset)
+    assert np.allclose(positions, [[2.25, 2.6]])
+
+
 def test_peaks_in_corners_and_on_edges_count():
     heat = np.zeros((9, 9), np.float32)
     for place in ((0, 0), (0, 8), (8, 0), (8, 8), (4, 0)):

@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from graticule.image import Image
 from graticule.results import Points
 from graticule.task import Phase
 from graticule.tasks.beads import Beads
+
 from graticule.training import fit
 from graticule.training.fit import parameter_groups, rate_share
 from graticule.workflows.ready import all_ready
@@ -17,6 +19,7 @@ from tests.synthetic import SPACING_UM, scattered
 
 LEARN = [scattered(seed) for seed in (0, 1)]
 CHOOSE = [scattered(2)]
+fit_module = sys.modules["graticule.training.fit"]  # `graticule.training.fit` itself is the function
 TINY = Beads(
     width=0.125, neck_channels=16, neck_rounds=1, head_channels=16, patch_px=64, batch=2, steps=3, epochs=(3,), average=0.5
 ).resolve(LEARN)
@@ -59,6 +62,20 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, epochs):
     assert same(whole.weights, resumed.weights)
     assert whole.task == resumed.task
     assert [(e.phase, e.epoch, e.loss, e.score) for e in whole.history] == [(e.phase, e.epoch, e.loss, e.score) for e in resumed.history]
+
+
+def test_no_patch_is_drawn_twice(monkeypatch):
+    """The published bug: the same patches every epoch, learnt by heart in seventeen."""
+    keys = []
+    draw = fit_module.draw_batch
+
+    def spy(sources, task, key, step):
+        keys.append((*key, step))
+        return draw(sources, task, key, step)
+
+    monkeypatch.setattr(fit_module, "draw_batch", spy)
+    train(replace(TINY, epochs=(2, 1, 1)))
+    assert len(keys) == len(set(keys)) == 4 * TINY.steps
 
 
 def test_a_training_is_not_resumed_with_other_settings(tmp_path):

@@ -2,11 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import center_of_mass
 
 from graticule.results import Points
 from graticule.task import Levels
 from graticule.tasks.beads import Beads
-from graticule.training.patches import cut, draw_patch, make_source, paste
+from graticule.training.patches import _coarsen, cut, draw_patch, make_source, paste
 from tests.synthetic import scattered
 
 LEVELS = Levels(180.0, 20.0)
@@ -60,6 +61,12 @@ def test_cells_are_known_only_where_all_their_pixels_are():
     assert max(shares) > 0.4
 
 
+def test_a_cell_of_which_one_pixel_is_unknown_is_unknown():
+    known = np.ones((4, 6), np.float32)
+    known[1, 3] = 0
+    assert _coarsen(known, 2).tolist() == [[1, 0, 1], [1, 1, 1]]
+
+
 def test_most_patches_hold_a_bead_when_mining():
     sparse = make_source(scattered(1, shape=(400, 400), count=1), np.zeros((1, 400, 400), np.float32))
     mined = replace(TASK, mining=0.7, paste=0.0)
@@ -79,6 +86,21 @@ def test_pasted_beads_look_like_beads_and_are_in_the_truth():
         assert empty.max() == 0
         pasted += len(truth)
     assert pasted > 20
+
+
+def test_the_truth_of_a_pasted_bead_is_at_its_centre_of_mass_whichever_way_it_is_turned():
+    example = scattered(4, shape=(160, 160), count=1, edge_px=60, noise=0.0)
+    off_centre = make_source(example, TASK.prepare(np.asarray(example.image.data), LEVELS))
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        pixels, truth = paste(
+            np.zeros((1, 64, 64), np.float32), np.ones((64, 64), np.float32), Points.none(2, ("6nm",)), [off_centre], (0.006,), rng
+        )
+        weight = -pixels[0]
+        label_of = np.argmin(np.stack([np.hypot(*(np.indices((64, 64)) - p.reshape(2, 1, 1))) for p in truth.position_um]), axis=0)
+        for number, place in enumerate(truth.position_um):
+            own = np.where(label_of == number, weight, 0)
+            assert np.abs(np.array(center_of_mass(own)) - place).max() < 0.2
 
 
 def test_nothing_is_pasted_where_the_annotation_is_silent():

@@ -146,8 +146,8 @@ class Beads:
                 rotate_deg=10,
                 elastic_um=0.1 * small * NM,
                 elastic_scale_um=8 * small * NM,
-                brightness=0.3,
-                contrast=0.2,
+                brightness=2.5,  # beside a dark fold the ground is several noise spreads off the image's median
+                contrast=0.25,
                 noise=0.15,
                 blur_um=min(0.08 * small, working) * NM,
                 paste=self.paste,

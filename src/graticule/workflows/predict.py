@@ -53,19 +53,26 @@ def predict(
 
 
 def predict_maps(
-    image: Image, models: Sequence[Checkpoint], *, tta: bool = False, device: str = "auto", progress: Progress | None = None
+    image: Image,
+    models: Sequence[Checkpoint],
+    *,
+    tta: bool = False,
+    device: str = "auto",
+    progress: Progress | None = None,
 ) -> Image:
     """The maps that `predict` decodes: decoding them anew at another threshold needs no network."""
     task = joint_task(models)
     working = to_spacing(image, task.grid.spacing_um)
-    prepare = partial(task.prepare, levels=levels(image))
+    prepare = partial(task.prepare, levels=levels(working))
     return run(joint_forward(models, tta, device), prepare, working, make_plan(working, task.grid), progress)
 
 
 def plan(image: Image, models: Sequence[Checkpoint]) -> Plan:
     """What `predict` would do."""
     task = joint_task(models)
-    shape = tuple(max(1, round(n * a / b)) for n, a, b in zip(image.shape, image.spacing_um, task.grid.spacing_um, strict=False))
+    shape = tuple(
+        max(1, round(n * a / b)) for n, a, b in zip(image.shape, image.spacing_um, task.grid.spacing_um, strict=False)
+    )
     if len(shape) != len(task.grid.spacing_um) or image.ndim != len(shape):
         return make_plan(image, task.grid)
     stand_in = Image(np.broadcast_to(np.uint8(0), shape), image.axes, task.grid.spacing_um)
@@ -73,6 +80,7 @@ def plan(image: Image, models: Sequence[Checkpoint]) -> Plan:
 
 
 def joint_forward(models: Sequence[Checkpoint], tta: bool, device: str) -> Forward:
+    """The mean of the models' maps, over turned and mirrored views if asked for."""
     forward = averaged([m.task.forward(m.weights, device) for m in models])
     return symmetric(forward, models[0].task.grid.vector) if tta else forward
 
@@ -82,7 +90,9 @@ def joint_task(models: Sequence[Checkpoint]) -> Task:
     first = models[0].task
     for other in models[1:]:
         if other.task.name != first.name or _identity(other.task) != _identity(first) or other.task.grid != first.grid:
-            raise CheckpointError("found models of different tasks, classes or pixel sizes; an ensemble needs models trained alike")
+            raise CheckpointError(
+                "found models of different tasks, classes or pixel sizes; an ensemble needs models trained alike"
+            )
     return first if len(models) == 1 else first.averaged([m.task for m in models])
 
 
