@@ -51,7 +51,7 @@ class Grid:
 class Levels:
     """Where an image's grey levels lie: measured once over the whole image, so that tiles of it are prepared alike.
 
-    `centre` is their median, `spread` the typical standard deviation within small blocks: the noise, not the scenery.
+    `centre` is their median, `spread` their standard deviation within the quieter of small blocks: noise, not scenery.
     """
 
     centre: float

@@ -2,13 +2,13 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from tests.synthetic import SPACING_UM, discs, scattered
 
 from graticule.checkpoint import Checkpoint
 from graticule.errors import CheckpointError, FormatError
 from graticule.image import Image
 from graticule.metrics.detection import match
 from graticule.workflows.predict import inside_mask, predict, within
-from tests.synthetic import SPACING_UM, discs, scattered
 
 KINDS = ("6nm", "12nm")
 SIZES = [(100, 100), (511, 513), (512, 512), (2115, 2048), (3000, 700)]
@@ -64,7 +64,7 @@ def test_another_magnification_gives_the_same_beads_in_um(disc_model, factor):
     example = discs(centres, shape, kind=[0, 1, 1, 0], kinds=KINDS, diameter_px=(10 / factor, 20 / factor), spacing_um=SPACING_UM * factor)
     found = predict(example.image, disc_model, device="cpu")
     assert disc_model.task.score([found], [example])["f1"] == 1.0
-    i, j = match(found.position_um, example.truth.position_um, within_um=1.2 * SPACING_UM)
+    i, j = match(found.position_um, example.truth.position_um, within_um=2 * SPACING_UM)
     assert len(i) == 4
 
 

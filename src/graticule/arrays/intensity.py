@@ -10,13 +10,14 @@ from graticule.errors import FormatError
 from graticule.image import Array, Image
 from graticule.task import Levels
 
-BLOCK = 16  # voxels across which texture is measured, in the plane
-WINDOW = 8 * BLOCK
+BLOCK = 8  # voxels across which texture is measured, in the plane
+WINDOW = 16 * BLOCK
+GROUND = 25  # percentile of the blocks' spreads that counts: in a crowd, most blocks hold an edge of some object
 MOST_WINDOWS = 256  # 4 million voxels: plenty for two medians, whatever the image's size
 
 
 def levels(image: Image) -> Levels:
-    """Median grey level, and the typical spread of grey levels (standard deviation) within small blocks.
+    """Median grey level, and the spread of grey levels (standard deviation) within the quieter of small blocks.
 
     The spread is that of noise and fine texture, in which an object's contrast is much the same from image to image. The
     spread of the whole image is not: one dark fold in a corner doubles it, and a detector that was taught the contrast of
@@ -28,7 +29,7 @@ def levels(image: Image) -> Levels:
     spreads = np.concatenate([_block_spreads(window) for window in windows])
     textured = spreads[spreads > 0]
     centre = np.median(np.concatenate([window.ravel() for window in windows]))
-    return Levels(float(centre), float(np.median(textured)) if len(textured) else 1.0)
+    return Levels(float(centre), float(np.percentile(textured, GROUND)) if len(textured) else 1.0)
 
 
 def _starts(shape: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -146,7 +146,7 @@ class Beads:
                 rotate_deg=10,
                 elastic_um=0.1 * small * NM,
                 elastic_scale_um=8 * small * NM,
-                brightness=2.5,  # beside a dark fold the ground is several noise spreads off the image's median
+                brightness=3.0,  # beside a dark fold the ground is several noise spreads off the image's median
                 contrast=0.25,
                 noise=0.15,
                 blur_um=min(0.08 * small, working) * NM,
