@@ -39,7 +39,7 @@ test-real: $(DEV)
 	$(BIN)/python -m pytest -m real --timeout=1800 $(TESTS)
 
 check: $(DEV)
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --output-format concise .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
