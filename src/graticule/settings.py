@@ -19,7 +19,7 @@ def to_plain(value: Any) -> dict[str, Any]:
 
 
 def from_plain(kind: type[T], plain: Mapping[str, Any], source: str = "settings") -> T:
-    """The inverse of `to_plain`. Unknown keys are refused with the nearest valid name, wrong types with the right one."""
+    """The inverse of `to_plain`. Unknown keys are refused with the nearest name, wrong types with the right one."""
     values = checked(kind, plain, source)
     missing = [f.name for f in fields(kind) if f.name not in plain and _has_no_default(f)]  # type: ignore[arg-type]
     if missing:

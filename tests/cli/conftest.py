@@ -81,17 +81,21 @@ def model(disc_model, tmp_path) -> Path:
 @pytest.fixture
 def picture(tmp_path) -> Path:
     """An image of discs."""
-    io.write(scattered(60).image, tmp_path / "picture.tif")
+    io.write(drawn(60).image, tmp_path / "picture.tif")
     return tmp_path / "picture.tif"
 
 
+KINDS = ("6nm", "12nm")
+
+
+def drawn(seed: int):
+    """Eight discs of two sizes on 140 × 140 pixels."""
+    kind = [0, 1] * 4
+    return scattered(seed, shape=(140, 140), count=8, gap_px=28, kind=kind, kinds=KINDS, diameter_px=(10.0, 20.0))
+
+
 def write_discs(folder: Path, seeds) -> None:
-    kinds = ("6nm", "12nm")
-    examples = [
-        scattered(seed, shape=(140, 140), count=8, gap_px=28, kind=[0, 1] * 4, kinds=kinds, diameter_px=(10.0, 20.0))
-        for seed in seeds
-    ]
-    dataset.write(folder, examples, classes=kinds)
+    dataset.write(folder, [drawn(seed) for seed in seeds], classes=KINDS)
 
 
 def as_pixels(values) -> Image:

@@ -35,7 +35,9 @@ def test_every_command_has_help_with_an_example_of_every_common_option(graticule
 def test_help_loads_neither_torch_nor_scipy_nor_matplotlib():
     code = "import sys\nfrom graticule.cli.app import run\nrun(['--help'])\nprint('loaded', *sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    out = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    ).stdout
     loaded = set(out.splitlines()[-1].split())
     assert not loaded & {"torch", "monai", "lightning_fabric", "scipy", "numpy", "matplotlib"}
 

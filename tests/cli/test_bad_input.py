@@ -6,7 +6,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import tifffile
-from tests.cli.conftest import TINY, as_pixels
+from tests.cli.conftest import TINY, as_pixels, drawn
 from tests.synthetic import scattered
 
 from graticule import io
@@ -15,7 +15,7 @@ from graticule import io
 
 
 def plain(path, pixels=None, **more):
-    tifffile.imwrite(path, scattered(60).image.data if pixels is None else pixels, **more)
+    tifffile.imwrite(path, drawn(60).image.data if pixels is None else pixels, **more)
 
 
 def sizeless(path):
@@ -41,7 +41,7 @@ def empty(path):
 
 
 def with_nan(path):
-    pixels = np.asarray(scattered(60).image.data, np.float32)
+    pixels = np.asarray(drawn(60).image.data, np.float32)
     pixels[10:20, 10:20] = np.nan
     io.write(as_pixels(pixels), path)
 
@@ -77,7 +77,7 @@ def test_a_missing_image_is_one_line(graticule, model, tmp_path):
 
 
 def test_16_bit_and_float_images_work(graticule, model, tmp_path):
-    pixels = np.asarray(scattered(60).image.data)
+    pixels = np.asarray(drawn(60).image.data)
     io.write(as_pixels(pixels.astype(np.uint16) * 200), tmp_path / "deep.tif")
     io.write(as_pixels(pixels.astype(np.float32) / 255), tmp_path / "float.tif")
     io.write(as_pixels(pixels), tmp_path / "plain.tif")
@@ -89,7 +89,7 @@ def test_16_bit_and_float_images_work(graticule, model, tmp_path):
 
 
 def test_rgb_of_a_grey_picture_is_read_when_asked(graticule, model, tmp_path):
-    grey = np.asarray(scattered(60).image.data)
+    grey = np.asarray(drawn(60).image.data)
     PIL.Image.fromarray(np.stack([grey, grey // 2, grey], axis=-1)).save(tmp_path / "tinted.png")
     words = ("predict", "tinted.png", "--model", model, "-o", "found", "--spacing-um", "0.0006")
     assert "--channel" in graticule(*words).complaint

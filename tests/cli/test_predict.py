@@ -3,13 +3,12 @@ import json
 
 import numpy as np
 import pytest
+from tests.cli.conftest import as_pixels, drawn
 from tests.synthetic import scattered
 
 from graticule import io
 from graticule.image import Image
-from tests.cli.conftest import as_pixels
 
-KINDS = ("6nm", "12nm")
 RESULTS = {"objects.csv", "objects.zip", "overlay.png", "run.json"}
 
 
@@ -29,7 +28,7 @@ def test_each_image_gets_a_folder_of_results(graticule, model, picture, tmp_path
 
 
 def test_what_is_found_is_what_was_drawn(graticule, model, tmp_path):
-    example = scattered(60, shape=(140, 140), count=8, gap_px=28, kind=[0, 1] * 4, kinds=KINDS, diameter_px=(10.0, 20.0))
+    example = drawn(60)
     io.write(example.image, tmp_path / "S1.tif")
     assert graticule("predict", "S1.tif", "--model", model, "-o", "found").code == 0
     found = io.read_points(tmp_path / "found" / "S1" / "objects.csv", example.image)
@@ -44,7 +43,9 @@ def test_run_json_says_where_the_result_came_from(graticule, model, picture, tmp
     assert facts["image"]["spacing_um"] == [0.0006, 0.0006]
     assert len(facts["image"]["sha256"]) == len(facts["models"][0]["sha256"]) == 64
     assert set(facts["thresholds"]) == {"6nm", "12nm"}
-    assert facts["counts"] == {name: sum(row["class"] == name for row in table(tmp_path / "found" / "picture")) for name in ("6nm", "12nm")}
+    assert facts["counts"] == {
+        name: sum(row["class"] == name for row in table(tmp_path / "found" / "picture")) for name in ("6nm", "12nm")
+    }
     assert facts["device"] in ("cpu", "cuda", "mps")
     assert facts["plan"]["tiles"] == 1
     assert facts["mask"] is None
@@ -81,9 +82,9 @@ def test_a_failure_half_way_leaves_the_earlier_result(graticule, model, picture,
 
 
 def test_only_objects_in_the_mask_or_near_it_count(graticule, model, picture, tmp_path):
-    io.write(as_pixels(np.zeros((96, 96), np.uint8)), tmp_path / "nowhere.tif")
-    half = np.zeros((96, 96), np.uint8)
-    half[:, :48] = 1
+    io.write(as_pixels(np.zeros((140, 140), np.uint8)), tmp_path / "nowhere.tif")
+    half = np.zeros((140, 140), np.uint8)
+    half[:, :70] = 1
     io.write(as_pixels(half), tmp_path / "left.tif")
 
     def places(*more):
@@ -92,8 +93,8 @@ def test_only_objects_in_the_mask_or_near_it_count(graticule, model, picture, tm
 
     everywhere = places()
     assert places("--mask", "nowhere.tif") == []
-    assert places("--mask", "left.tif") == [x for x in everywhere if round(x) < 48]
-    assert places("--mask", "left.tif", "--mask-margin-nm", "6") == [x for x in everywhere if round(x) < 58]
+    assert places("--mask", "left.tif") == [x for x in everywhere if round(x) < 70]
+    assert places("--mask", "left.tif", "--mask-margin-nm", "6") == [x for x in everywhere if round(x) < 80]
     facts = json.loads((tmp_path / "found" / "picture" / "run.json").read_text())
     assert facts["mask"]["margin_nm"] == 6
 
@@ -102,7 +103,7 @@ def test_a_mask_of_another_size_is_refused_by_name(graticule, model, picture, tm
     io.write(as_pixels(np.ones((50, 50), np.uint8)), tmp_path / "small.tif")
     said = graticule("predict", picture, "--model", model, "-o", "found", "--mask", "small.tif").complaint
     assert "small.tif" in said
-    assert "96" in said
+    assert "140" in said
 
 
 def test_masks_of_several_images_lie_in_a_folder_by_name(graticule, model, discs, tmp_path):
@@ -138,7 +139,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(graticule, model, 
     ended = graticule("predict", picture, "--model", model, "--dry-run")
     assert ended.code == 0
     assert "1 tile" in ended.out
-    assert "96 x 96" in ended.out
+    assert "140 x 140" in ended.out
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -29,7 +29,10 @@ def test_the_same_seed_makes_the_same_files(graticule, tmp_path):
 
 
 def test_scenes_have_settings_of_their_own(graticule, tmp_path):
-    assert graticule("simulate", "spots", "made", "--count", "1", "--size", "64", "--dark", "--spacing-um", "0.2").code == 0
+    assert (
+        graticule("simulate", "spots", "made", "--count", "1", "--size", "64", "--dark", "--spacing-um", "0.2").code
+        == 0
+    )
     assert dataset.load(tmp_path / "made").examples[0].image.spacing_um == (0.2, 0.2)
 
 

@@ -43,7 +43,9 @@ def test_with_json_standard_output_is_one_object(graticule, discs):
 
 
 def test_flags_count_for_more_than_the_settings_file_and_that_for_more_than_the_preset(graticule, discs, tmp_path):
-    (tmp_path / "my.toml").write_text("epochs = 1\nsteps = 2\nbatch = 2\npatch_px = 64\nencoder = 'resnet18'\nwidth = 0.25\n")
+    (tmp_path / "my.toml").write_text(
+        "epochs = 1\nsteps = 2\nbatch = 2\npatch_px = 64\nencoder = 'resnet18'\nwidth = 0.25\n"
+    )
     words = ("--preset", "midasmap", "--settings", "my.toml", "--steps", "3", "--neck-channels", "16")
     settings = graticule("train", "beads", discs, "-o", "m", *words, "--json").json["settings"]
     assert settings["steps"] == 3  # flag
@@ -54,7 +56,9 @@ def test_flags_count_for_more_than_the_settings_file_and_that_for_more_than_the_
 
 
 def test_diameters_go_to_the_classes_in_the_datasets_order(graticule, discs):
-    settings = graticule("train", "beads", discs, "-o", "m", *TINY, "--diameters-nm", "7", "13", "--json").json["settings"]
+    settings = graticule("train", "beads", discs, "-o", "m", *TINY, "--diameters-nm", "7", "13", "--json").json[
+        "settings"
+    ]
     assert settings["classes"] == ["6nm", "12nm"]
     assert settings["diameters_nm"] == [7, 13]
 
@@ -87,7 +91,9 @@ def test_a_training_begun_with_other_settings_is_not_resumed(graticule, discs, t
 
 
 @pytest.mark.timeout(600)
-def test_a_killed_training_leaves_a_model_that_works_and_goes_on_to_the_same_weights(graticule, discs, picture, tmp_path):
+def test_a_killed_training_leaves_a_model_that_works_and_goes_on_to_the_same_weights(
+    graticule, discs, picture, tmp_path
+):
     killed_after(2, discs, tmp_path, "killed.safetensors")
     left = Checkpoint.load(tmp_path / "killed.safetensors")
     assert len(left.task.thresholds) == 2

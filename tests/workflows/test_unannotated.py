@@ -14,7 +14,9 @@ SIZES_PX = (10.0, 20.0, 30.0)
 
 def mixed(seed=0, shape=(300, 300)):
     """Beads of three sizes; the largest are in the picture, but not in the annotation."""
-    drawn = scattered(seed, count=18, shape=shape, gap_px=45, edge_px=20, kind=[0, 1, 2] * 6, kinds=ALL, diameter_px=SIZES_PX)
+    drawn = scattered(
+        seed, count=18, shape=shape, gap_px=45, edge_px=20, kind=[0, 1, 2] * 6, kinds=ALL, diameter_px=SIZES_PX
+    )
     truth = drawn.truth
     marked = truth[truth.kind < 2].named(ALL[:2])
     return replace(drawn, truth=marked), truth.of_kind("18nm")
@@ -66,7 +68,9 @@ def test_nothing_changes_where_all_classes_are_annotated():
 
 
 def test_an_image_without_such_beads_stays_known_all_over():
-    example = scattered(1, count=10, shape=(300, 300), gap_px=40, kind=[0, 1] * 5, kinds=ALL[:2], diameter_px=SIZES_PX[:2])
+    example = scattered(
+        1, count=10, shape=(300, 300), gap_px=40, kind=[0, 1] * 5, kinds=ALL[:2], diameter_px=SIZES_PX[:2]
+    )
     assert len(unannotated_places(example, 18.0)) == 0
 
 

@@ -1,6 +1,7 @@
 """The commands and their one-line summaries; how a run ends.
 
-Exit codes: 0 done, 2 the input is at fault (one line says what was found, needed, and what to do), 1 we are, 130 stopped.
+Exit codes: 0 done; 2 the input is at fault (one line says what was found, needed, and what to do); 1 we are;
+130 stopped.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def run(words: Sequence[str]) -> int:
     if not honest:
         warnings.simplefilter("ignore")  # of other people's packages; what we have to say is in errors and results
     try:
-        code = make_app()(list(words), exit_on_error=False, print_error=False, result_action="return_value", verbose=False)
+        code = make_app()(list(words), exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:
         return _ended(STOPPED, "stopped", words)
     except BrokenPipeError:  # whoever reads our output has read enough
@@ -84,13 +85,16 @@ def run(words: Sequence[str]) -> int:
         if _is_the_inputs_fault(error):
             return _ended(YOUR_INPUT, _in_words(error), words)
         fault = f"{type(error).__name__}: {error}".splitlines()[0]
-        return _ended(OUR_FAULT, f"this is our fault, not yours: {fault}; please report it, with what --traceback shows", words)
+        said = f"this is our fault, not yours: {fault}; please report it, with what --traceback shows"
+        return _ended(OUR_FAULT, said, words)
     return code if isinstance(code, int) else DONE
 
 
 def _is_the_inputs_fault(error: Exception) -> bool:
     """An OSError that names a file is: it is missing, a folder, not readable, or its disk is full."""
-    return isinstance(error, GraticuleError | CycloptsError) or (isinstance(error, OSError) and error.filename is not None)
+    if isinstance(error, OSError):
+        return error.filename is not None
+    return isinstance(error, GraticuleError | CycloptsError)
 
 
 def _in_words(error: Exception) -> str:

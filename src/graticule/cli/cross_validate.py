@@ -23,7 +23,9 @@ def cross_validate_task(
     dataset: Path,
     /,
     *,
-    out: Annotated[Out, Parameter(help="Folder for the folds and the summary; finished folds there are not done again.")],
+    out: Annotated[
+        Out, Parameter(help="Folder for the folds and the summary; finished folds there are not done again.")
+    ],
     kind: type[Any],
     settings: Mapping[str, Any],
     inner: Annotated[int, Parameter(help="Models for each held-out specimen, which also choose its threshold.")] = 3,
@@ -33,7 +35,9 @@ def cross_validate_task(
     start: Annotated[
         Path | None, Parameter(name="--from", help="A model to begin with; it must have seen none of these images.")
     ] = None,
-    tta: Annotated[bool, Parameter(negative=(), help="Average over turned and mirrored views: eight times slower.")] = False,
+    tta: Annotated[
+        bool, Parameter(negative=(), help="Average over turned and mirrored views: eight times slower.")
+    ] = False,
     device: Device = "auto",
     spacing_um: SpacingUm = None,
     channel: Channel = None,
@@ -105,7 +109,8 @@ def summary(name: str, done: Sequence[CrossValidation]) -> list[str]:
         lines += ["", f"seed {each.seed}", *(line(fold) for fold in each.folds)]
         lines += [_pooled_line(kind or "all classes", tally) for kind, tally in each.pooled().items()]
         if any(fold.baseline for fold in each.folds):
-            lines += [_pooled_line(f"baseline, {kind or 'all'}", tally) for kind, tally in each.pooled("baseline").items()]
+            classical = each.pooled("baseline").items()
+            lines += [_pooled_line(f"baseline, {kind or 'all'}", tally) for kind, tally in classical]
     if len(done) > 1:
         f1 = [each.pooled()[""].f1 for each in done]
         lines += ["", f"pooled F1 over {len(done)} seeds: mean {sum(f1) / len(f1):.4f}, {min(f1):.4f} to {max(f1):.4f}"]
@@ -118,12 +123,6 @@ def _pooled_line(what: str, tally: Tally) -> str:
 
 
 def _facts(done: CrossValidation) -> dict[str, Any]:
-    def pooled(of: str) -> dict[str, Any]:
-        return {
-            kind or "all": {"f1": t.f1, "precision": t.precision, "recall": t.recall, "tp": t.tp, "fp": t.fp, "fn": t.fn}
-            for kind, t in done.pooled(of).items()
-        }
-
     folds = [
         {
             "held_out": fold.fold.held_out,
@@ -135,7 +134,22 @@ def _facts(done: CrossValidation) -> dict[str, Any]:
         for fold in done.folds
     ]
     has_baseline = any(fold.baseline for fold in done.folds)
-    return {"seed": done.seed, "pooled": pooled("scores"), "baseline": pooled("baseline") if has_baseline else {}, "folds": folds}
+    baseline = _pooled_facts(done, "baseline") if has_baseline else {}
+    return {"seed": done.seed, "pooled": _pooled_facts(done, "scores"), "baseline": baseline, "folds": folds}
+
+
+def _pooled_facts(done: CrossValidation, of: str) -> dict[str, dict[str, float]]:
+    return {
+        kind or "all": {
+            "f1": tally.f1,
+            "precision": tally.precision,
+            "recall": tally.recall,
+            "tp": tally.tp,
+            "fp": tally.fp,
+            "fn": tally.fn,
+        }
+        for kind, tally in done.pooled(of).items()
+    }
 
 
 cross_validate = app_of_kinds(

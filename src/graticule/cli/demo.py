@@ -51,7 +51,8 @@ def demo(
     _show(voice, done)
     voice.show(f"all in {clock(done.seconds)} minutes")
     baseline = None if done.baseline is None else as_plain(done.baseline)
-    voice.finish({"out": str(out), "seconds": done.seconds, "evaluation": as_plain(done.evaluation), "baseline": baseline})
+    facts = {"out": str(out), "seconds": done.seconds, "evaluation": as_plain(done.evaluation), "baseline": baseline}
+    voice.finish(facts)
 
 
 def _show(voice: Voice, done: Demo) -> None:
@@ -61,7 +62,7 @@ def _show(voice: Voice, done: Demo) -> None:
     show(voice, done.evaluation)
     if done.baseline is not None:
         ours, theirs = done.evaluation.pooled["f1"], done.baseline.pooled["f1"]
-        voice.show(f"\nF1 {ours:.3f}; a classical method (Laplacian of Gaussian) tuned on the same images: {theirs:.3f}")
+        voice.show(f"\nF1 {ours:.3f}; a Laplacian of Gaussian tuned on the same images: {theirs:.3f}")
     for line in _what_next(done.out):
         voice.show(line)
 

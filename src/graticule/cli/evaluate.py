@@ -41,8 +41,8 @@ def evaluate(
     model
         A model file made by graticule train; several of the same classes are averaged.
     out
-        Folder for scores.json, scores.csv, the precision-recall curve, and a picture of every image with what was right,
-        false and missed.
+        Folder for scores.json, scores.csv, the precision-recall curve, and a picture of every image with what was
+        right, false and missed.
     threshold
         Confidence from which an object counts, in place of the model's own: one number, or one for each class.
     tta
@@ -69,8 +69,8 @@ def evaluate(
     done = run(models, examples, tta=tta, device=device, allow_seen=allow_seen, say=voice.say)
     if out is not None:
         files = [{"file": str(path.resolve()), "sha256": sha256(path)} for path in model]
-        facts = {"models": files, **about_dataset(dataset, read), "tta": tta, "seed": common.seed, "allow_seen": allow_seen}
-        write_evaluation(done, out, facts)
+        how = {"tta": tta, "seed": common.seed, "allow_seen": allow_seen}
+        write_evaluation(done, out, {"models": files, **about_dataset(dataset, read), **how})
     show(voice, done)
     if out is not None:
         voice.show(f"written to {out}/")

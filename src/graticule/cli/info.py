@@ -79,7 +79,7 @@ def _model(voice: Voice, file: Path) -> dict[str, Any]:
     facts = about_model(file)
     rows = [
         ("task", facts["task"]),
-        *(("class", " ".join(str(part) for part in line if part is not None)) for line in _classes(facts)),
+        *(("class", " ".join(line)) for line in _classes(facts)),
         ("parameters", f"{facts['parameters'] / 1e6:.1f} million"),
         ("score", "unknown" if facts["score"] is None else f"{facts['score']:.3f} on images held out from training"),
         ("learnt from", ", ".join(facts["learnt_from"])),

@@ -45,7 +45,7 @@ SpacingUm = Annotated[
         group=INPUT,
         consume_multiple=True,
         negative=(),
-        help="Pixel size in µm, where the files do not say it or are wrong: one number, or one for each axis (z, y, x).",
+        help="Pixel size in µm, where the files do not say it or are wrong: one number, or one per axis (z, y, x).",
     ),
 ]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -24,14 +23,16 @@ def simulate_scenes(
     common: Common = COMMON,
 ) -> None:
     """Make a dataset of images whose contents are known exactly, to try things on."""
+    from graticule.results import Points
     from graticule.workflows.results import check_new_folder
     from graticule.workflows.simulate import simulate
 
     voice = Voice(common)
     check_new_folder(out)
     made = simulate(kind, out, count=count, size_px=size, seed=common.seed, settings=settings)
-    objects = sum(len(example.truth) for example in made.examples)
-    voice.show(f"{out}: {len(made.examples)} images of {size} x {size} pixels with {objects} objects ({', '.join(made.classes)})")
+    objects = sum(len(example.truth) for example in made.examples if isinstance(example.truth, Points))
+    what = f"{objects} objects ({', '.join(made.classes)})"
+    voice.show(f"{out}: {len(made.examples)} images of {size} x {size} pixels with {what}")
     voice.finish({"out": str(out), "images": len(made.examples), "objects": objects, "classes": made.classes})
 
 

@@ -21,7 +21,8 @@ def app_of_kinds(
     """An app with one sub-command per kind: `command` with the kind's flags, but for the fields `without`."""
     app = App(name=name, help=summary)
     for kind_name, kind in kinds.items():
-        app.command(with_flags(command, kind, without), name=kind_name, help=f"{about(kind)}\n\n{_without_parameters(command)}")
+        text = f"{about(kind)}\n\n{_without_parameters(command)}"
+        app.command(with_flags(command, kind, without), name=kind_name, help=text)
     return app
 
 
@@ -35,7 +36,7 @@ def _without_parameters(command: Command) -> str:
 
 
 def with_flags(command: Command, kind: type[Any], without: Sequence[str] = ()) -> Command:
-    """`command` with a flag for each field of the dataclass `kind` in place of its two parameters `kind` and `settings`.
+    """`command` with a flag for each field of the dataclass `kind` in place of its parameters `kind` and `settings`.
 
     `settings` is what the user gave, and nothing else.
     """

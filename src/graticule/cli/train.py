@@ -15,7 +15,7 @@ from graticule.tasks import TASKS
 
 SUFFIX = ".safetensors"
 
-Preset = Annotated[str | None, Parameter(help="Settings that go together, by name; others on the command line count for more.")]
+Preset = Annotated[str | None, Parameter(help="Settings that go together, by name; others count for more.")]
 SettingsFile = Annotated[
     Path | None, Parameter(name="--settings", help="A TOML file with settings, e.g. epochs = 10; flags count for more.")
 ]
@@ -85,8 +85,9 @@ def train_task(
             provenance=about_dataset(dataset, read),
             watch=watch,
         )
-    voice.show(f"{model_path}: {model.task.objective} {model.made_by['score']:.3f} on the images held out; {operating_point(model.task)}")
-    voice.finish({"model": str(model_path), "score": model.made_by["score"], "settings": to_plain_settings(model.task)})
+    score = model.made_by["score"]
+    voice.show(f"{model_path}: F1 {score:.3f} on the images held out; {operating_point(model.task)}")
+    voice.finish({"model": str(model_path), "score": score, "settings": to_plain_settings(model.task)})
 
 
 def described(task: Any) -> str:

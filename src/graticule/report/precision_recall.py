@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from graticule.image import Array
+from graticule.report.overlay import CLASS_COLOURS
 
 Curve = tuple[Array, Array]
 Point = tuple[float, float]
@@ -21,10 +23,10 @@ def draw_precision_recall(
     figure = Figure(figsize=(5, 4.5), layout="constrained", dpi=150)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for name, (recall, precision) in curves.items():
-        (line,) = axes.plot(recall, precision, label=name, drawstyle="steps-post")
+    for (name, (recall, precision)), colour in zip(curves.items(), cycle(CLASS_COLOURS)):
+        axes.plot(recall, precision, label=name, color=colour, drawstyle="steps-post")
         if name in operating_points:
-            axes.plot(*operating_points[name], "o", color=line.get_color(), markersize=7)
+            axes.plot(*operating_points[name], "o", color=colour, markeredgecolor="black", markersize=7)
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="recall: share of the objects found", title=title)
     axes.set_ylabel("precision: share of the findings that are right")
     if curves:

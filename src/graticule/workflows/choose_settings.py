@@ -1,4 +1,4 @@
-"""From defaults, a preset, a settings file and what the user typed to a task; each counts for more than those before."""
+"""From defaults, a preset, a settings file and what was typed to a task; each counts for more than those before."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _diameters_nm(dataset: Dataset, classes: tuple[str, ...]) -> tuple[float, ..
     missing = [name for name in classes if name not in dataset.diameters_nm]
     if missing and len(missing) < len(classes):
         raise DatasetError(
-            f"{dataset.name}: found diameters_nm of {', '.join(dataset.diameters_nm)} only; need all classes or none; add "
-            f"{', '.join(missing)} to dataset.yaml"
+            f"{dataset.name}: found diameters_nm of {', '.join(dataset.diameters_nm)} only; need all classes or none; "
+            f"add {', '.join(missing)} to dataset.yaml"
         )
     return () if missing else tuple(dataset.diameters_nm[name] for name in classes)

@@ -91,8 +91,14 @@ def cross_validate(
     """
     reports = []
     _refuse_informed_start(start, examples)
-    key = {"task": to_plain(task), "inner": inner, "seed": seed, "tta": tta, "start": start and start.made_by.get("time")}
-    key["examples"] = {e.name: example_hash(e) for e in examples}
+    key = {
+        "task": to_plain(task),
+        "inner": inner,
+        "seed": seed,
+        "tta": tta,
+        "start": start and start.made_by.get("time"),
+        "examples": {e.name: example_hash(e) for e in examples},
+    }
     for number, fold in enumerate(leave_one_out(examples)):
         kept = None if out is None else out / f"fold-{number}-seed-{seed}.json"
         report = _kept(kept, key, fold, examples)
@@ -196,7 +202,11 @@ def _kept(path: Path | None, key: Mapping[str, Any], fold: Fold, examples: Seque
     report = stored["report"]
     folds = [Fold(tuple(f["train"]), tuple(f["held_out"])) for f in (report["fold"], *report["inner"])]
     if stored["key"] != json.loads(json.dumps(key)) or folds[0] != fold:
-        raise DatasetError(f"{path} was made with other settings, images or annotations; choose another output folder, or delete it")
+        raise DatasetError(
+            f"{path} was made with other settings, images or annotations; choose another output folder, or delete it"
+        )
     for one in folds:
         check(one, examples)
-    return FoldReport(folds[0], tuple(folds[1:]), report["settings"], report["scores"], report["baseline"], report["seconds"])
+    return FoldReport(
+        folds[0], tuple(folds[1:]), report["settings"], report["scores"], report["baseline"], report["seconds"]
+    )

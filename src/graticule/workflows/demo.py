@@ -88,7 +88,9 @@ def demo(
         provenance=about_dataset(out / "learn", learn),
         watch=None if watch is None else watch(sum(phase.epochs for phase in task.recipe.phases)),
     )
-    say(f"finding them in {len(unseen)} other images (graticule predict {out}/held-out/images --model … -o {out}/found)")
+    say(
+        f"finding them in {len(unseen)} other images (graticule predict {out}/held-out/images --model … -o {out}/found)"
+    )
     job = Job(models=(model,), files=(out / "model.safetensors",), out=out / "found", device=device, seed=seed)
     for file in image_files([out / "held-out" / "images"]):
         predict_file(file, job)

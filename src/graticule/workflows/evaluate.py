@@ -105,8 +105,8 @@ def refuse_seen(models: Sequence[Checkpoint], examples: Sequence[Example]) -> No
     seen = [e.name for e in examples if shown and pixel_hash(e.image) in shown]
     if seen:
         raise DatasetError(
-            f"the model was trained on {len(seen)} of these {len(examples)} images ({', '.join(seen)}); need images it has "
-            "never seen; take others, cross-validate, or pass --allow-seen and do not quote the figures"
+            f"the model was trained on {len(seen)} of these {len(examples)} images ({', '.join(seen)}); need images it "
+            "has never seen; take others, cross-validate, or pass --allow-seen and do not quote the figures"
         )
 
 
@@ -133,7 +133,7 @@ def rows(done: Evaluation) -> list[tuple[str, str, dict[str, float]]]:
 
 
 def curves(done: Evaluation) -> tuple[dict[str, Any], dict[str, tuple[float, float]]]:
-    """Precision-recall curves of the classes that have annotated objects, and where the model's threshold lies on them."""
+    """Precision-recall curves of the classes that have annotated objects, and where on them the model's threshold is."""
     lines, dots = {}, {}
     for name in done.classes:
         tally = done.tally(None, name)

@@ -114,7 +114,8 @@ def _at(task: Any, thresholds: Sequence[float]) -> Task:
     count = len(task.classes)
     if len(thresholds) not in (1, count):
         raise SettingsError(
-            f"found {len(thresholds)} numbers for --threshold; need 1, or {count}, one for each of {', '.join(task.classes)}"
+            f"found {len(thresholds)} numbers for --threshold; need 1, or {count}, "
+            f"one for each of {', '.join(task.classes)}"
         )
     each = tuple(thresholds) * count if len(thresholds) == 1 else tuple(thresholds)
     return replace(task, thresholds=each)  # type: ignore[no-any-return]
@@ -124,7 +125,11 @@ def image_files(given: Sequence[Path]) -> list[Path]:
     """The files, with folders opened: all images in them. Two of the same name would get the same result folder."""
     files: list[Path] = []
     for path in given:
-        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in READERS and p.name[0] != ".") if path.is_dir() else [path]
+        inside = (
+            sorted(p for p in path.iterdir() if p.suffix.lower() in READERS and p.name[0] != ".")
+            if path.is_dir()
+            else [path]
+        )
         if not inside:
             raise FormatError(f"{path}: found no image in this folder; need at least one ({', '.join(READERS)})")
         files += inside
@@ -189,6 +194,7 @@ def naming(file: Path) -> Iterator[None]:
 
 
 def open_image(file: Path, reading: Reading) -> Image:
+    """The image in `file`."""
     return read(file, spacing_um=reading.spacing_um, channel=reading.channel, axes=reading.axes)
 
 
@@ -235,9 +241,7 @@ def _open_mask(file: Path, image: Image) -> Image:
     return mask
 
 
-def _facts(
-    file: Path, image: Image, mask: Path | None, found: Result, job: Job, seconds: float
-) -> dict[str, Any]:
+def _facts(file: Path, image: Image, mask: Path | None, found: Result, job: Job, seconds: float) -> dict[str, Any]:
     """run.json: all that is needed to say where a number came from, and to get it again."""
     settings = to_plain(job.task)
     about_mask = None

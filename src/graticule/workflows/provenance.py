@@ -30,6 +30,7 @@ def made_on() -> dict[str, Any]:
 
 
 def sha256(path: Path) -> str:
+    """Of a file's bytes."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -54,12 +55,12 @@ def pixel_hash(image: Image) -> str:
     """Of the pixels alone: the same image under another name, or saved anew with other metadata, has the same one."""
     pixels = np.ascontiguousarray(image.data[...])
     digest = hashlib.sha256(f"{pixels.shape} {pixels.dtype.str}".encode())
-    digest.update(pixels)
+    digest.update(pixels.data)
     return digest.hexdigest()
 
 
 def example_hash(example: Example) -> str:
-    """Of everything that training and judging see of an example: pixels, their size, annotation, where it is complete."""
+    """Of all that training and judging see of an example: pixels, their size, annotation, where it is complete."""
     truth = example.truth
     digest = hashlib.sha256(f"{example.name} {example.specimen} {example.image.spacing_um} ".encode())
     digest.update(pixel_hash(example.image).encode())

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from graticule.errors import FormatError
@@ -66,7 +66,9 @@ def _check_parent(path: Path) -> None:
     if not ancestor.is_dir():
         raise FormatError(f"{path}: cannot be made, as {ancestor} is a file; choose another place")
     if not os.access(ancestor, os.W_OK | os.X_OK):
-        raise FormatError(f"{path}: found no right to write in {ancestor}; need a folder of yours; choose another place")
+        raise FormatError(
+            f"{path}: found no right to write in {ancestor}; need a folder of yours; choose another place"
+        )
 
 
 def _make_parents(folder: Path) -> list[Path]:
@@ -88,7 +90,5 @@ def _swap(aside: Path, folder: Path) -> None:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    try:
+    with suppress(OSError):
         folder.rmdir()
-    except OSError:
-        pass

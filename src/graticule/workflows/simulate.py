@@ -20,7 +20,9 @@ def simulate(
 ) -> dataset.Dataset:
     """Draw `count` square images of the scenes `kind` and write them, with their truth, to the new folder `folder`."""
     if count < 1 or size_px < 1:
-        raise SettingsError(f"found {count} images of {size_px} pixels; need at least 1 of each; change --count or --size")
+        raise SettingsError(
+            f"found {count} images of {size_px} pixels; need at least 1 of each; change --count or --size"
+        )
     scenes = kind(**checked(kind, {**(settings or {}), SIZE: (size_px, size_px)}, "settings"))
     dataset.write(
         folder,

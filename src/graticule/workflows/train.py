@@ -90,6 +90,7 @@ def _seen_before(start: Checkpoint | None) -> dict[str, str]:
 
 
 def as_checkpoint(fitted: Fitted, facts: dict[str, Any]) -> Checkpoint:
+    """What was learnt, with how, as it is saved."""
     made_by = {**facts, "score": fitted.score, "history": [asdict(epoch) for epoch in fitted.history]}
     return Checkpoint(fitted.task, fitted.weights, made_by)
 
@@ -97,10 +98,14 @@ def as_checkpoint(fitted: Fitted, facts: dict[str, Any]) -> Checkpoint:
 def beginning(task: Trainable, seed: int, start: Checkpoint | None, encoder_weights: Path | None) -> Start:
     """Where a training begins: at random, from another model (``--from``), or with a pretrained encoder."""
     if start is not None and encoder_weights is not None:
-        raise DatasetError("found both --from and --encoder-weights; a model to start from already has an encoder: give one")
+        raise DatasetError(
+            "found both --from and --encoder-weights; a model to start from already has an encoder: give one"
+        )
     if start is not None:
         if start.task.name != task.name:
-            raise CheckpointError(f"found a model for {start.task.name!r} to start {task.name!r} from; give a model of the same task")
+            raise CheckpointError(
+                f"found a model for {start.task.name!r} to start {task.name!r} from; give a model of the same task"
+            )
         return Start(*adapt(task.network, start.weights, seed, f"the model to start from ({start.task.name})"))
     if encoder_weights is not None:
         return Start(encoder_from_checkpoint(task.network, encoder_weights, seed))

@@ -14,15 +14,14 @@ from scipy.spatial import KDTree
 
 from graticule.arrays.blobs import Polarity, blob_peaks, blob_response
 from graticule.arrays.evidence import contrast_at, polarity_of
-from graticule.arrays.intensity import levels
 from graticule.example import Example
-from graticule.image import Array, Floats, Image
+from graticule.image import Array, Floats
 from graticule.io.dataset import Dataset
 from graticule.results import Points
 
 NM = 1e-3  # µm
 SMALLER, LARGER = 0.75, 1.4  # diameters, as shares of the class's, that must fit a place less well
-PLAIN_SPREADS = 4.0  # contrast asked for where no annotated bead shows what to ask for, in spreads of the grey levels
+PLAIN_SPREADS = 4.0  # contrast asked for where no annotated bead shows what to ask for, in spreads of the whole image
 REACH = 0.65  # radius of what becomes unknown, in diameters: the bead and its blurred rim
 
 
@@ -43,7 +42,7 @@ def unannotated_places(example: Example, diameter_nm: float) -> Array:
     marked_px = image.to_voxels(truth.position_um)
     polarity: Polarity = polarity_of(pixels, marked_px, diameter_px / 2) if len(truth) else "dark"
     response = blob_response(pixels, diameter_px, polarity=polarity, roundness=0.5)
-    asked = _typical_contrast(pixels, marked_px, diameter_px, polarity, levels(image).spread)
+    asked = _typical_contrast(pixels, marked_px, diameter_px, polarity)
     peaks, _ = blob_peaks(response, threshold=asked, min_distance_px=max(1, round(diameter_px / 2)))
     peaks = peaks[_fits_best(pixels, peaks, response, diameter_px, polarity)]
     return image.to_um(peaks[_apart(peaks, marked_px, REACH * diameter_px)])
@@ -70,8 +69,10 @@ def _clear(complete: Array, centre: Array, radius: float) -> None:
     window[(y - centre[0]) ** 2 + (x - centre[1]) ** 2 <= radius**2] = 0
 
 
-def _typical_contrast(pixels: Floats, marked_px: Array, diameter_px: float, polarity: Polarity, spread: float) -> float:
+def _typical_contrast(pixels: Floats, marked_px: Array, diameter_px: float, polarity: Polarity) -> float:
     """Of annotated beads, taken to be about half as large: a larger bead of gold is darker still."""
+    low, high = np.percentile(pixels, (15.87, 84.13))
+    spread = float(high - low) / 2
     if not len(marked_px):
         return PLAIN_SPREADS * spread
     return max(float(np.nanmedian(contrast_at(pixels, marked_px, diameter_px / 2, polarity))), spread)
@@ -79,7 +80,9 @@ def _typical_contrast(pixels: Floats, marked_px: Array, diameter_px: float, pola
 
 def _fits_best(pixels: Floats, peaks: Array, response: Floats, diameter_px: float, polarity: Polarity) -> Array:
     here = _at(response, peaks)
-    others = [blob_response(pixels, share * diameter_px, polarity=polarity, roundness=0.5) for share in (SMALLER, LARGER)]
+    others = [
+        blob_response(pixels, share * diameter_px, polarity=polarity, roundness=0.5) for share in (SMALLER, LARGER)
+    ]
     best: Array = np.all([here >= _at(other, peaks) for other in others], axis=0)
     return best
 
