@@ -8,12 +8,17 @@ from pathlib import Path
 
 import torch
 
+from graticule.nets.forward import bf16_units
+
 
 def facts() -> str:
+    """Processor, cores, versions."""
+    units = " ".join(bf16_units()) or "no bf16 units"
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads"
+    return f"{_processor()}, {os.cpu_count()} cores, {units}; {platform.system()}, {versions}"
+
+
+def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line] if cpuinfo.exists() else []
-    units = [n for n, has in (("AMX", torch.cpu._is_amx_tile_supported()), ("AVX512-BF16", torch.cpu._is_avx512_bf16_supported())) if has]
-    return (
-        f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, {' '.join(units) or 'no bf16 units'}; "
-        f"{platform.system()}, Python {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads"
-    )
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if "model name" in line), platform.processor())

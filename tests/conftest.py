@@ -28,10 +28,9 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def disc_model(tmp_path_factory: pytest.TempPathFactory):
     """A small network that has learnt in seconds to find the dark discs of `tests.synthetic`, 6 nm and 12 nm across."""
-    from tests.synthetic import scattered
-
     from graticule.tasks.beads import Beads
     from graticule.workflows.train import train
+    from tests.synthetic import scattered
 
     task = Beads(
         width=0.25,

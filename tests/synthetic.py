@@ -43,7 +43,9 @@ def discs(
     return Example(name, image, Points.marked(centres * spacing_um, kind, kinds), mask)
 
 
-def scattered(seed: int, count: int = 12, shape=(96, 96), gap_px: float = 14.0, edge_px: float = 4.0, **more) -> Example:
+def scattered(
+    seed: int, count: int = 12, shape=(96, 96), gap_px: float = 14.0, edge_px: float = 4.0, **more
+) -> Example:
     """Discs at random places at least `gap_px` apart."""
     rng = np.random.default_rng(seed)
     centres: list[np.ndarray] = []

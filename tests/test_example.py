@@ -22,4 +22,6 @@ def test_an_image_is_its_own_specimen_unless_said_otherwise():
 
 def test_a_mask_must_fit_its_image():
     with pytest.raises(ValueError, match="differ in shape"):
-        Example("a", Image(np.zeros((2, 2)), "yx", (1.0, 1.0)), Points.none(2), Image(np.zeros((2, 3)), "yx", (1.0, 1.0)))
+        Example(
+            "a", Image(np.zeros((2, 2)), "yx", (1.0, 1.0)), Points.none(2), Image(np.zeros((2, 3)), "yx", (1.0, 1.0))
+        )

@@ -8,7 +8,9 @@ KINDS = ("6nm", "12nm")
 
 
 def points():
-    return Points(np.arange(6.0).reshape(3, 2), np.array([0.9, 0.5, 0.7]), np.array([0, 1, 0]), KINDS, np.array([6.0, 12.0, 6.1]))
+    return Points(
+        np.arange(6.0).reshape(3, 2), np.array([0.9, 0.5, 0.7]), np.array([0, 1, 0]), KINDS, np.array([6.0, 12.0, 6.1])
+    )
 
 
 def test_selecting_points_selects_all_they_carry():

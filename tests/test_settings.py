@@ -17,7 +17,9 @@ def test_an_unknown_key_is_refused_with_the_nearest_name():
         from_plain(Beads, {"diameter_nm": [6]}, "my.toml")
 
 
-@pytest.mark.parametrize(("key", "value"), [("epochs", ["many"]), ("encoder", 18), ("steps", 2.5), ("measure_diameter", 1), ("batch", True)])
+@pytest.mark.parametrize(
+    ("key", "value"), [("epochs", ["many"]), ("encoder", 18), ("steps", 2.5), ("measure_diameter", 1), ("batch", True)]
+)
 def test_a_value_of_the_wrong_type_is_refused(key, value):
     with pytest.raises(SettingsError, match=key):
         from_plain(Beads, {key: value})

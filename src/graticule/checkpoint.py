@@ -44,22 +44,35 @@ class Checkpoint:
 
     def save(self, path: Path) -> None:
         """Write the whole file or nothing."""
-        card = {"format": FORMAT, "task": self.task.name, "settings": to_plain(self.task), "made_by": dict(self.made_by)}
+        card = {
+            "format": FORMAT,
+            "task": self.task.name,
+            "settings": to_plain(self.task),
+            "made_by": dict(self.made_by),
+        }
         with replacing(path) as aside:
             # Written by us: save_file makes a new file that only its owner may read.
-            aside.write_bytes(save({n: np.asarray(w, order="C") for n, w in self.weights.items()}, {"graticule": json.dumps(card)}))
+            aside.write_bytes(
+                save({n: np.asarray(w, order="C") for n, w in self.weights.items()}, {"graticule": json.dumps(card)})
+            )
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
         if path.name in TASKS and not path.exists():
-            raise CheckpointError(f"task {path.name!r} needs a trained model; train one with: graticule train {path.name} DATASET -o MODEL")
+            raise CheckpointError(
+                f"task {path.name!r} needs a trained model; train one with: graticule train {path.name} DATASET -o MODEL"
+            )
         if not path.is_file():
             raise CheckpointError(f"{path} does not exist; give a model file made by graticule train")
         card, weights = _read(path)
         if card.get("format") != FORMAT:
-            raise CheckpointError(f"{path} has model format {card.get('format')}, this version reads {FORMAT}; update graticule")
+            raise CheckpointError(
+                f"{path} has model format {card.get('format')}, this version reads {FORMAT}; update graticule"
+            )
         if card["task"] not in TASKS:
-            raise CheckpointError(f"{path} is for task {card['task']!r}, this version knows {', '.join(TASKS)}; update graticule")
+            raise CheckpointError(
+                f"{path} is for task {card['task']!r}, this version knows {', '.join(TASKS)}; update graticule"
+            )
         return cls(from_plain(TASKS[card["task"]], card["settings"], str(path)), weights, card["made_by"])
 
 
@@ -69,4 +82,6 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             card = json.loads((file.metadata() or {})["graticule"])
             return card, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path} is not a Graticule model, or is damaged ({error}); give a file made by graticule train") from error
+        raise CheckpointError(
+            f"{path} is not a Graticule model, or is damaged ({error}); give a file made by graticule train"
+        ) from error

@@ -40,9 +40,10 @@ class Example:
     def is_complete_at(self, position_um: Array) -> Array:
         """``(N,)`` booleans: which of the places ``(N, ndim)`` lie where the annotation is complete, and in the image."""
         voxels = np.round(self.image.to_voxels(position_um)).astype(int)
-        inside = ((voxels >= 0) & (voxels < self.image.shape)).all(axis=1)
+        inside: Array = np.all((voxels >= 0) & (voxels < np.array(self.image.shape)), axis=1)
         if self.complete is None:
             return inside
         where = np.clip(voxels, 0, np.array(self.image.shape) - 1)
         marked: Array = np.asarray(self.complete.data[...])[tuple(where.T)] != 0
-        return inside & marked
+        both: Array = inside & marked
+        return both

@@ -196,7 +196,6 @@ class Task(Protocol):
         """The same task at the operating point that scores best on these `permissive` results."""
         ...
 
-
     def averaged(self, tasks: Sequence[Self]) -> Self:
         """The same task at the mean operating point of several, for an ensemble."""
         ...

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from tests.synthetic import scattered
 
 from graticule.arrays.registration import Placement, registration
+from tests.synthetic import scattered
 
 SPACING = 0.0006
 SHAPE = (400, 500)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.synthetic import scattered
 
 from graticule import io
 from graticule.cli.app import run
 from graticule.image import Image
 from graticule.io import dataset
+from tests.synthetic import scattered
 
 TINY = ("--epochs", "1", "--steps", "2", "--batch", "2", "--patch-px", "64", "--width", "0.25", "--neck-channels", "16")
 """Settings with which a training takes a second; it learns nothing."""

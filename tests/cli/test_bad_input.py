@@ -6,10 +6,10 @@ import numpy as np
 import PIL.Image
 import pytest
 import tifffile
-from tests.cli.conftest import TINY, as_pixels, drawn
-from tests.synthetic import scattered
 
 from graticule import io
+from tests.cli.conftest import TINY, as_pixels, drawn
+from tests.synthetic import scattered
 
 # -- images ------------------------------------------------------------------------------------------------------------
 

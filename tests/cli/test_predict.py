@@ -3,11 +3,11 @@ import json
 
 import numpy as np
 import pytest
-from tests.cli.conftest import as_pixels, drawn
-from tests.synthetic import scattered
 
 from graticule import io
 from graticule.image import Image
+from tests.cli.conftest import as_pixels, drawn
+from tests.synthetic import scattered
 
 RESULTS = {"objects.csv", "objects.zip", "overlay.png", "run.json"}
 

@@ -6,10 +6,10 @@ import sys
 
 import numpy as np
 import pytest
-from tests.cli.conftest import TINY
-from tests.cli.test_app import SOURCE
 
 from graticule.checkpoint import Checkpoint
+from tests.cli.conftest import TINY
+from tests.cli.test_app import SOURCE
 
 LONGER = (*TINY[2:], "--epochs", "4")
 

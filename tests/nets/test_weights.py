@@ -19,13 +19,19 @@ def moco(path, change=lambda state: None, colours=3):
     torch.manual_seed(7)
     state = {}
     for name, tensor in network().encoder.state_dict().items():
-        value = torch.randn(tensor.shape[0], colours, *tensor.shape[2:]) if name == "conv1.weight" else torch.randn_like(tensor.float())
+        value = (
+            torch.randn(tensor.shape[0], colours, *tensor.shape[2:])
+            if name == "conv1.weight"
+            else torch.randn_like(tensor.float())
+        )
         state[f"module.encoder_q.{name}"] = value
         state[f"module.encoder_k.{name}"] = -value
     state["module.encoder_q.fc.0.weight"] = torch.randn(4, 4)
     state["module.queue"] = torch.randn(4, 8)
     change(state)
-    torch.save({"epoch": 200, "arch": "resnet50", "state_dict": state, "optimizer": {"state": {}, "param_groups": []}}, path)
+    torch.save(
+        {"epoch": 200, "arch": "resnet50", "state_dict": state, "optimizer": {"state": {}, "param_groups": []}}, path
+    )
     return state
 
 
@@ -51,7 +57,10 @@ def test_weights_for_one_channel_are_taken_as_they_are(tmp_path):
         (lambda s: s.pop("module.encoder_q.layer2.0.conv1.weight"), r"layer2\.0\.conv1\.weight is missing"),
         (lambda s: s.update({"module.encoder_q.bn1.weight": torch.zeros(3)}), r"bn1\.weight is \(3,\), need \(8,\)"),
         (lambda s: s.update({"module.encoder_q.layer9.weight": torch.zeros(3)}), r"layer9\.weight"),
-        (lambda s: [s.pop(k) for k in list(s) if k.startswith("module.encoder_q.")], "none of the .* tensors begins with"),
+        (
+            lambda s: [s.pop(k) for k in list(s) if k.startswith("module.encoder_q.")],
+            "none of the .* tensors begins with",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named_and_nothing_is_begun_at_random(tmp_path, change, complaint):

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 from PIL import Image as Picture
-from tests.synthetic import discs
 
 from graticule.image import Image
 from graticule.report import overlay
 from graticule.report.overlay import draw_overlay, draw_verdict, round_length_um, said_length
 from graticule.results import Points
+from tests.synthetic import discs
 
 SPACING = 0.0006
 NONE = Points.none(2, ("6nm", "12nm"))

@@ -117,7 +117,9 @@ def test_fine_images_are_worked_on_coarser_and_coarse_ones_as_they_are():
 
 
 def test_an_eighteen_nm_class_is_one_more_name():
-    task = Beads(classes=("6nm", "12nm", "18nm"), diameters_nm=(6.0, 12.0, 18.0), working_nm=0.6, width=0.125, neck_channels=16)
+    task = Beads(
+        classes=("6nm", "12nm", "18nm"), diameters_nm=(6.0, 12.0, 18.0), working_nm=0.6, width=0.125, neck_channels=16
+    )
     assert task.network()(torch.zeros(1, 1, 64, 64)).shape == (1, 5, 32, 32)
 
 
@@ -138,7 +140,9 @@ def test_the_published_preset_is_the_published_network():
     assert task.recipe.phases[0].learning_rates["encoder"] == 0
 
 
-@pytest.mark.parametrize("change", [{"diameters_nm": (6.0,)}, {"thresholds": (0.1,)}, {"patch_px": 100}, {"epochs": (1, 2)}])
+@pytest.mark.parametrize(
+    "change", [{"diameters_nm": (6.0,)}, {"thresholds": (0.1,)}, {"patch_px": 100}, {"epochs": (1, 2)}]
+)
 def test_settings_that_contradict_each_other_are_refused(change):
     with pytest.raises(SettingsError):
         replace(TASK, **change)

@@ -3,7 +3,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from tests.synthetic import discs
 
 from graticule.arrays.intensity import levels
 from graticule.arrays.resample import to_spacing
@@ -13,6 +12,7 @@ from graticule.inference import make_plan, run
 from graticule.metrics.detection import tally
 from graticule.task import Task
 from graticule.tasks.beads_log import LogBeads, baseline, tune
+from tests.synthetic import discs
 
 KINDS = ("6nm", "12nm")
 TWO_SIZES = LogBeads(classes=KINDS, diameters_nm=(6, 12), match_nm=(5, 8), working_nm=0.6)

@@ -24,7 +24,9 @@ def test_points_go_where_the_pixels_go(seed, square):
 
 
 def test_three_dimensional_patches_turn_in_plane_and_mirror_in_depth():
-    warp = draw_warp((4, 16, 16), np.array([10.0, 50.0, 50.0]), Augment(rotate_deg=10), (1.0, 1.0, 1.0), np.random.default_rng(1))
+    warp = draw_warp(
+        (4, 16, 16), np.array([10.0, 50.0, 50.0]), Augment(rotate_deg=10), (1.0, 1.0, 1.0), np.random.default_rng(1)
+    )
     assert np.allclose(warp.matrix @ warp.matrix.T, np.eye(3))
     assert abs(warp.matrix[0, 0]) == pytest.approx(1)
 
@@ -38,7 +40,9 @@ def test_without_bending_a_patch_is_a_turned_piece_of_the_source():
 
 def test_grey_levels_change_but_little():
     patch = np.random.default_rng(0).normal(0, 1, (1, 32, 32)).astype(np.float32)
-    changed = change_grey(patch, Augment(brightness=0.08, contrast=0.08, noise=0.0), (1.0, 1.0), np.random.default_rng(1))
+    changed = change_grey(
+        patch, Augment(brightness=0.08, contrast=0.08, noise=0.0), (1.0, 1.0), np.random.default_rng(1)
+    )
     assert changed.dtype == np.float32
     assert 0 < np.abs(changed - patch).max() < 0.08 + 0.08 * np.abs(patch).max() + 1e-3
 

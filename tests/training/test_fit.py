@@ -11,7 +11,6 @@ from graticule.image import Image
 from graticule.results import Points
 from graticule.task import Phase
 from graticule.tasks.beads import Beads
-
 from graticule.training import fit
 from graticule.training.fit import parameter_groups, rate_share
 from graticule.workflows.ready import all_ready
@@ -21,7 +20,15 @@ LEARN = [scattered(seed) for seed in (0, 1)]
 CHOOSE = [scattered(2)]
 fit_module = sys.modules["graticule.training.fit"]  # `graticule.training.fit` itself is the function
 TINY = Beads(
-    width=0.125, neck_channels=16, neck_rounds=1, head_channels=16, patch_px=64, batch=2, steps=3, epochs=(3,), average=0.5
+    width=0.125,
+    neck_channels=16,
+    neck_rounds=1,
+    head_channels=16,
+    patch_px=64,
+    batch=2,
+    steps=3,
+    epochs=(3,),
+    average=0.5,
 ).resolve(LEARN)
 
 
@@ -61,7 +68,9 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, epochs):
     resumed = train(task, state_file=state)
     assert same(whole.weights, resumed.weights)
     assert whole.task == resumed.task
-    assert [(e.phase, e.epoch, e.loss, e.score) for e in whole.history] == [(e.phase, e.epoch, e.loss, e.score) for e in resumed.history]
+    assert [(e.phase, e.epoch, e.loss, e.score) for e in whole.history] == [
+        (e.phase, e.epoch, e.loss, e.score) for e in resumed.history
+    ]
 
 
 def test_no_patch_is_drawn_twice(monkeypatch):
@@ -130,7 +139,9 @@ def test_the_learning_rate_climbs_then_falls():
 
 
 def test_images_without_a_bead_cannot_teach():
-    empty = Example("empty", Image(np.zeros((96, 96), np.uint8), "yx", (SPACING_UM, SPACING_UM)), Points.none(2, ("6nm",)))
+    empty = Example(
+        "empty", Image(np.zeros((96, 96), np.uint8), "yx", (SPACING_UM, SPACING_UM)), Points.none(2, ("6nm",))
+    )
     with pytest.raises(DatasetError, match="empty"):
         fit(TINY, all_ready(TINY, [empty]), all_ready(TINY, CHOOSE), device="cpu")
 

@@ -94,10 +94,17 @@ def test_the_truth_of_a_pasted_bead_is_at_its_centre_of_mass_whichever_way_it_is
     for seed in range(12):
         rng = np.random.default_rng(seed)
         pixels, truth = paste(
-            np.zeros((1, 64, 64), np.float32), np.ones((64, 64), np.float32), Points.none(2, ("6nm",)), [off_centre], (0.006,), rng
+            np.zeros((1, 64, 64), np.float32),
+            np.ones((64, 64), np.float32),
+            Points.none(2, ("6nm",)),
+            [off_centre],
+            (0.006,),
+            rng,
         )
         weight = -pixels[0]
-        label_of = np.argmin(np.stack([np.hypot(*(np.indices((64, 64)) - p.reshape(2, 1, 1))) for p in truth.position_um]), axis=0)
+        label_of = np.argmin(
+            np.stack([np.hypot(*(np.indices((64, 64)) - p.reshape(2, 1, 1))) for p in truth.position_um]), axis=0
+        )
         for number, place in enumerate(truth.position_um):
             own = np.where(label_of == number, weight, 0)
             assert np.abs(np.array(center_of_mass(own)) - place).max() < 0.2
@@ -105,14 +112,23 @@ def test_the_truth_of_a_pasted_bead_is_at_its_centre_of_mass_whichever_way_it_is
 
 def test_nothing_is_pasted_where_the_annotation_is_silent():
     nowhere = np.zeros((64, 64), np.float32)
-    _, truth = paste(np.zeros((1, 64, 64), np.float32), nowhere, Points.none(2, ("6nm",)), [source()], (0.006,), np.random.default_rng(0))
+    _, truth = paste(
+        np.zeros((1, 64, 64), np.float32),
+        nowhere,
+        Points.none(2, ("6nm",)),
+        [source()],
+        (0.006,),
+        np.random.default_rng(0),
+    )
     assert len(truth) == 0
 
 
 def test_rare_classes_are_seen_as_often_as_common_ones():
     rng = np.random.default_rng(0)
     kind = np.array([0] * 19 + [1])
-    example = scattered(2, shape=(240, 240), count=20, gap_px=30, kind=kind, kinds=("6nm", "12nm"), diameter_px=(10.0, 20.0))
+    example = scattered(
+        2, shape=(240, 240), count=20, gap_px=30, kind=kind, kinds=("6nm", "12nm"), diameter_px=(10.0, 20.0)
+    )
     task = replace(TASK, classes=("6nm", "12nm"), diameters_nm=(6.0, 12.0), paste=0.0, mining=1.0)
     sources = [make_source(example, np.zeros((1, 240, 240), np.float32))]
     targets = [draw_patch(sources, task, rng).target for _ in range(80)]

@@ -2,13 +2,13 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from tests.synthetic import SPACING_UM, discs, scattered
 
 from graticule.checkpoint import Checkpoint
 from graticule.errors import CheckpointError, FormatError
 from graticule.image import Image
 from graticule.metrics.detection import match
 from graticule.workflows.predict import inside_mask, predict, within
+from tests.synthetic import SPACING_UM, discs, scattered
 
 KINDS = ("6nm", "12nm")
 SIZES = [(100, 100), (511, 513), (512, 512), (2115, 2048), (3000, 700)]
@@ -61,7 +61,14 @@ def test_an_image_smaller_than_a_tile_is_searched_to_its_edges(disc_model):
 def test_another_magnification_gives_the_same_beads_in_um(disc_model, factor):
     shape = (round(200 / factor), round(280 / factor))
     centres = np.array([[40, 60], [150, 200], [30, 250], [170, 40]]) / factor
-    example = discs(centres, shape, kind=[0, 1, 1, 0], kinds=KINDS, diameter_px=(10 / factor, 20 / factor), spacing_um=SPACING_UM * factor)
+    example = discs(
+        centres,
+        shape,
+        kind=[0, 1, 1, 0],
+        kinds=KINDS,
+        diameter_px=(10 / factor, 20 / factor),
+        spacing_um=SPACING_UM * factor,
+    )
     found = predict(example.image, disc_model, device="cpu")
     assert disc_model.task.score([found], [example])["f1"] == 1.0
     i, j = match(found.position_um, example.truth.position_um, within_um=2 * SPACING_UM)
@@ -114,7 +121,10 @@ def test_an_image_without_beads_gives_none_without_a_fuss(disc_model):
 
 
 def test_a_constant_image_gives_none(disc_model):
-    assert len(predict(Image(np.full((64, 64), 9, np.uint8), "yx", (SPACING_UM, SPACING_UM)), disc_model, device="cpu")) == 0
+    assert (
+        len(predict(Image(np.full((64, 64), 9, np.uint8), "yx", (SPACING_UM, SPACING_UM)), disc_model, device="cpu"))
+        == 0
+    )
 
 
 def test_only_what_lies_in_the_mask_or_within_its_margin_is_kept():

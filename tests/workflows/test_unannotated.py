@@ -1,12 +1,12 @@
 from dataclasses import replace
 
 import numpy as np
-from tests.synthetic import SPACING_UM, discs, scattered
 
 from graticule.io.dataset import Dataset
 from graticule.results import Points
 from graticule.simulate import BeadScenes
 from graticule.workflows.unannotated import unannotated_places, with_unknown_places
+from tests.synthetic import SPACING_UM, discs, scattered
 
 ALL = ("6nm", "12nm", "18nm")
 SIZES_PX = (10.0, 20.0, 30.0)

@@ -49,7 +49,9 @@ def _window(image: Image, start: tuple[int, ...]) -> Array:
     plane = tuple(slice(a, a + WINDOW) for a in start[-2:])
     window = np.asarray(image.data[(..., *depth, *plane)], np.float32)
     if not np.isfinite(window).all():
-        raise FormatError("the image holds NaN or infinite pixels; replace them, or mask and crop them away, before analysis")
+        raise FormatError(
+            "the image holds NaN or infinite pixels; replace them, or mask and crop them away, before analysis"
+        )
     return window
 
 

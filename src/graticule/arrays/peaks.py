@@ -9,7 +9,9 @@ from scipy.spatial import cKDTree
 from graticule.image import Array, Floats
 
 
-def find_peaks(heat: Floats, *, min_distance: int, threshold: float, offset: Floats | None = None) -> tuple[Array, Array]:
+def find_peaks(
+    heat: Floats, *, min_distance: int, threshold: float, offset: Floats | None = None
+) -> tuple[Array, Array]:
     """Places higher than `threshold` and not lower than anything within `min_distance` voxels along each axis.
 
     A flat top counts once, at its centre. A peak at the border counts as any other.

@@ -50,6 +50,8 @@ def check(
     voice.show(str(report))
     if not report.ok:
         count = len(report.problems)
-        voice.complain(f"{dataset}: found {count} problem{'s' if count > 1 else ''}; need none; mend what is said above")
+        voice.complain(
+            f"{dataset}: found {count} problem{'s' if count > 1 else ''}; need none; mend what is said above"
+        )
     voice.finish(report.as_dict())
     return 0 if report.ok else 2

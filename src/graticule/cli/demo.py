@@ -71,6 +71,7 @@ def _what_next(out: Path) -> Iterator[str]:
     yield "\nLook at:"
     yield f"  {out}/evaluation/         every held-out image with what was right, false and missed; figures; curve"
     yield f"  {out}/found/NAME/         overlay.png, objects.csv, run.json, as predict leaves them"
+    yield f"  {out}/training.png        how the model learnt"
     yield f"  {out}/learn/              what a dataset looks like: images/, points/, dataset.yaml"
     yield "\nNext, with images of your own (graticule COMMAND --help explains all settings):"
     yield "  graticule info my-images/*.tif"

@@ -43,7 +43,9 @@ def _view(forward: Forward, turns: int, mirror: bool, vector: int | None) -> For
         maps = np.rot90(maps, -turns, axes=(-2, -1))
         maps = np.ascontiguousarray(maps[..., ::-1] if mirror else maps)
         if vector is not None:
-            maps[:, vector : vector + 2] = np.einsum("ij,bjyx->biyx", _arrow(turns, mirror), maps[:, vector : vector + 2])
+            maps[:, vector : vector + 2] = np.einsum(
+                "ij,bjyx->biyx", _arrow(turns, mirror), maps[:, vector : vector + 2]
+            )
         return maps
 
     return seen

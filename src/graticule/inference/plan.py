@@ -26,7 +26,8 @@ class Plan:
     def __str__(self) -> str:
         read = max((tile.read.shape for tile in self.tiles), default=())
         size = " x ".join(map(str, self.shape))
-        return f"{len(self.tiles)} tile(s) of at most {' x '.join(map(str, read))} voxels over {size} voxels of {self.spacing_um} µm"
+        most = " x ".join(map(str, read))
+        return f"{len(self.tiles)} tile(s) of at most {most} voxels over {size} voxels of {self.spacing_um} µm"
 
 
 def make_plan(image: Image, grid: Grid) -> Plan:
@@ -37,6 +38,8 @@ def make_plan(image: Image, grid: Grid) -> Plan:
             "choose one plane, or a model made for volumes"
         )
     if len(image.axes) != image.ndim:
-        raise FormatError(f"found several channels (axes {image.axes!r}); this model works on one; choose it with --channel")
+        raise FormatError(
+            f"found several channels (axes {image.axes!r}); this model works on one; choose it with --channel"
+        )
     tiles = cover(image.shape, grid.tile, grid.halo, grid.multiple)
     return Plan(image.shape, image.spacing_um, image.origin_um, tiles, grid.stride)

@@ -25,7 +25,9 @@ def run(forward: Forward, prepare: Prepare, image: Image, plan: Plan, progress: 
         if maps is None:
             maps = np.empty((out.shape[0], *(-(-n // stride) for n in plan.shape)), np.float32)
         cells = _cells(tile.write, stride)
-        maps[(slice(None), *cells.slices())] = out[(slice(None), *cells.relative_to(_cells(tile.read, stride).start).slices())]
+        maps[(slice(None), *cells.slices())] = out[
+            (slice(None), *cells.relative_to(_cells(tile.read, stride).start).slices())
+        ]
         if progress is not None:
             progress(done, len(plan.tiles))
     assert maps is not None, "a plan has at least one tile"
@@ -47,6 +49,8 @@ def read_prepared(image: Image, box: Box, prepare: Prepare) -> Floats:
     inside = tuple(slice(max(a, 0), min(b, n)) for a, b, n in zip(box.start, box.stop, image.shape, strict=True))
     pixels = np.asarray(image.data[(..., *inside)])
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise FormatError("the image holds NaN or infinite pixels; replace them, or mask and crop them away, before analysis")
+        raise FormatError(
+            "the image holds NaN or infinite pixels; replace them, or mask and crop them away, before analysis"
+        )
     before_after = [(max(-a, 0), max(b - n, 0)) for a, b, n in zip(box.start, box.stop, image.shape, strict=True)]
     return np.pad(prepare(pixels), [(0, 0), *before_after])

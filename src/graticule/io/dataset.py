@@ -19,6 +19,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -116,6 +117,50 @@ def problems(
     """Everything that keeps `folder` from being loaded, one sentence each; none if it can be."""
     _, wrong = _survey(Path(folder), Given(spacing_um, points_unit, channel, truth))
     return tuple(str(error) for error in wrong)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Survey:
+    """A folder as far as it can be read: what a search for the reasons of its faults needs.
+
+    Attributes
+    ----------
+    dataset
+        The examples without fault; None where there are no images.
+    faults
+        Everything that is wrong.
+    images
+        Every image that can be read, whatever is wrong with its annotation.
+    tables
+        By image the files with its points; by class, or None for one with all classes.
+    """
+
+    dataset: Dataset | None
+    faults: tuple[GraticuleError, ...]
+    images: Mapping[str, Image]
+    tables: Mapping[str, Mapping[str | None, Path]]
+
+
+def survey(
+    folder: str | Path,
+    *,
+    spacing_um: Sequence[float] | None = None,
+    points_unit: str | None = None,
+    channel: str | int | None = None,
+    truth: Truth | None = None,
+) -> Survey:
+    """What can be read of `folder`, read as `load` would, and everything that is wrong with it."""
+    given = Given(spacing_um, points_unit, channel, truth)
+    dataset, wrong = _survey(Path(folder), given)
+    if dataset is None:
+        return Survey(None, tuple(wrong), {}, {})
+    images = {example.name: example.image for example in dataset.examples}
+    files, (header, _) = _files(Path(folder), []), dataset_yaml.read(Path(folder))
+    for name, path in files.images.items():
+        if name not in images:
+            with suppress(GraticuleError):
+                images[name] = _image(name, path, header, given)
+    return Survey(dataset, tuple(wrong), images, files.points)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,11 +51,20 @@ class CenterNet(nn.Module):
         block, layers, expansion = ENCODERS[encoder]
         planes = [int(64 * 2**level * width) for level in range(4)]
         self.encoder = ResNet(
-            block, layers, planes, spatial_dims=2, n_input_channels=1, conv1_t_stride=2, feed_forward=False, bias_downsample=False
+            block,
+            layers,
+            planes,
+            spatial_dims=2,
+            n_input_channels=1,
+            conv1_t_stride=2,
+            feed_forward=False,
+            bias_downsample=False,
         )
         self.neck = BiFPN([p * expansion for p in planes], neck, rounds)
         self.up = nn.Sequential(
-            nn.ConvTranspose2d(neck, head, kernel_size=4, stride=2, padding=1, bias=False), nn.BatchNorm2d(head), nn.ReLU(inplace=True)
+            nn.ConvTranspose2d(neck, head, kernel_size=4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(head),
+            nn.ReLU(inplace=True),
         )
         self.skip = nn.Conv2d(planes[0], head, kernel_size=1) if stem_skip else None
         self.heatmap = _head(head, kinds)
@@ -80,7 +89,9 @@ class CenterNet(nn.Module):
 
 def _head(channels: int, out: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(channels, channels, kernel_size=3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(channels, out, kernel_size=1)
+        nn.Conv2d(channels, channels, kernel_size=3, padding=1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(channels, out, kernel_size=1),
     )
 
 
@@ -102,7 +113,8 @@ class BiFPN(nn.Module):
         mixed = [inlet(level) for inlet, level in zip(self.inlets, levels, strict=True)]
         for once in self.rounds:
             mixed = once(mixed)
-        return mixed[0]
+        finest: Tensor = mixed[0]
+        return finest
 
 
 class BiFPNRound(nn.Module):

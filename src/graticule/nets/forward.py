@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,9 @@ def choose_device(wanted: str = "auto") -> str:
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(wanted.partition(":")[0], False):
-        raise SettingsError(f"device {wanted!r} is not available here; use {', '.join(d for d, ok in available.items() if ok)} or auto")
+        raise SettingsError(
+            f"device {wanted!r} is not available here; use {', '.join(d for d, ok in available.items() if ok)} or auto"
+        )
     return wanted
 
 
@@ -29,9 +32,13 @@ def choose_precision(device: str) -> str:
     """``"bf16"`` where it is faster than ``"fp32"``: on GPUs made for it, and on CPUs with AMX or AVX512-BF16 units."""
     if device.startswith("cuda"):
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    if device == "cpu" and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()):
-        return "bf16"
-    return "fp32"
+    return "bf16" if device == "cpu" and bf16_units() else "fp32"
+
+
+def bf16_units() -> tuple[str, ...]:
+    """What this machine's CPU has for arithmetic in bf16, as far as this torch can tell."""
+    asked = {"AMX": "_is_amx_tile_supported", "AVX512-BF16": "_is_avx512_bf16_supported"}
+    return tuple(name for name, question in asked.items() if getattr(torch.cpu, question, bool)())
 
 
 def as_forward(
@@ -41,9 +48,8 @@ def as_forward(
     device = choose_device(device)
     dtype = PRECISIONS[precision or choose_precision(device)]
     network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
-    flat = next(p for p in network.parameters() if p.ndim > 3).ndim == 4
-    layout = torch.channels_last if flat else torch.channels_last_3d
-    network = network.eval().to(device, memory_format=layout)
+    network = placed(network.eval(), device)
+    layout = layout_of(network)
 
     @torch.inference_mode()
     def forward(batch: Floats) -> Floats:
@@ -54,6 +60,19 @@ def as_forward(
         return maps
 
     return forward
+
+
+def layout_of(network: nn.Module) -> torch.memory_format:
+    """Channels last, in two dimensions or three: what convolutions are fastest in."""
+    flat = next(p for p in network.parameters() if p.ndim > 3).ndim == 4
+    return torch.channels_last if flat else torch.channels_last_3d
+
+
+def placed(network: nn.Module, device: str | torch.device) -> nn.Module:
+    """`network` on a device, in its layout."""
+    anything: Any = network  # torch's own types know no `memory_format` of a module
+    moved: nn.Module = anything.to(device, memory_format=layout_of(network))
+    return moved
 
 
 def weights_of(network: nn.Module) -> dict[str, Floats]:

@@ -24,7 +24,9 @@ HEADS = ("heatmap.", "diameter.")
 """Parts whose size depends on the classes: begun anew where a model for other classes is the start."""
 
 
-def adapt(network: Callable[[], nn.Module], weights: Weights, seed: int, source: str) -> tuple[dict[str, Floats], tuple[str, ...]]:
+def adapt(
+    network: Callable[[], nn.Module], weights: Weights, seed: int, source: str
+) -> tuple[dict[str, Floats], tuple[str, ...]]:
     """`weights` fitted to a new network, and the names of head tensors that had to be begun at random.
 
     Anything but a head that is missing or has another shape is an error: the network would not be the same.
@@ -34,7 +36,9 @@ def adapt(network: Callable[[], nn.Module], weights: Weights, seed: int, source:
     wrong = {n: weights.get(n) for n, w in fresh.items() if n not in weights or weights[n].shape != w.shape}
     unfit = [n for n in wrong if not n.startswith(HEADS)]
     if unfit:
-        raise CheckpointError(f"{source} does not fit this network: {_described(unfit, fresh, weights)}; use its settings")
+        raise CheckpointError(
+            f"{source} does not fit this network: {_described(unfit, fresh, weights)}; use its settings"
+        )
     return {n: w if n in wrong else np.asarray(weights[n]) for n, w in fresh.items()}, tuple(wrong)
 
 
@@ -73,13 +77,17 @@ def _moco_encoder(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} does not exist; give the pretrained encoder's file") from error
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise CheckpointError(f"{path} is not a checkpoint of plain tensors ({reason}); nothing in it was run") from error
+        raise CheckpointError(
+            f"{path} is not a checkpoint of plain tensors ({reason}); nothing in it was run"
+        ) from error
     state = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(state, dict):
         raise CheckpointError(f"{path} holds no 'state_dict'; need a MoCo-style checkpoint such as CEM500K's")
     encoder = {n.removeprefix(MOCO): t for n, t in state.items() if n.startswith(MOCO) and isinstance(t, Tensor)}
     if not encoder:
-        raise CheckpointError(f"{path}: none of the {len(state)} tensors begins with {MOCO!r}; found {_listed(list(state))}")
+        raise CheckpointError(
+            f"{path}: none of the {len(state)} tensors begins with {MOCO!r}; found {_listed(list(state))}"
+        )
     return encoder
 
 

@@ -116,11 +116,15 @@ class Beads:
         for field in ("diameters_nm", "match_nm", "thresholds"):
             count = len(getattr(self, field))
             if count not in (0, len(self.classes)):
-                raise SettingsError(f"found {count} {field} for {len(self.classes)} classes {self.classes}; give one for each class")
+                raise SettingsError(
+                    f"found {count} {field} for {len(self.classes)} classes {self.classes}; give one for each class"
+                )
         if self.patch_px % COARSEST or self.patch_px <= 0:
             raise SettingsError(f"patch_px is {self.patch_px}; it must be a multiple of {COARSEST}")
         if len(self.epochs) not in (1, len(THAWING)):
-            raise SettingsError(f"epochs are {self.epochs}; give one number, or {len(THAWING)} to thaw the encoder step by step")
+            raise SettingsError(
+                f"epochs are {self.epochs}; give one number, or {len(THAWING)} to thaw the encoder step by step"
+            )
 
     @property
     def grid(self) -> Grid:
@@ -314,7 +318,9 @@ THAWING: tuple[Mapping[str, float], ...] = (
 def _phases(epochs: tuple[int, ...], peak: float) -> tuple[Phase, ...]:
     if len(epochs) == 1:
         return (Phase(epochs[0], {"": peak}),)
-    return tuple(Phase(n, {k: share * peak for k, share in rates.items()}) for n, rates in zip(epochs, THAWING, strict=True))
+    return tuple(
+        Phase(n, {k: share * peak for k, share in rates.items()}) for n, rates in zip(epochs, THAWING, strict=True)
+    )
 
 
 def _probabilities(out: Tensor, kinds: int) -> Tensor:
@@ -377,5 +383,7 @@ def _measured_nm(example: Example, name: str) -> float | None:
     truth = example.truth
     if not isinstance(truth, Points) or name not in truth.kinds or not len(truth.of_kind(name)):
         return None
-    px = measured_diameter(np.asarray(example.image.data[...], np.float32), example.image.to_voxels(truth.of_kind(name).position_um))
+    px = measured_diameter(
+        np.asarray(example.image.data[...], np.float32), example.image.to_voxels(truth.of_kind(name).position_um)
+    )
     return None if px is None else px * example.image.spacing_um[0] / NM

@@ -54,7 +54,9 @@ class Warp:
         places: Array = (target - self.centre) @ self.matrix + self.middle
         if self.displacement is not None:
             for _ in range(INVERSION_STEPS):
-                shift = np.stack([map_coordinates(d, places.T, order=1, mode="nearest") for d in self.displacement], axis=1)
+                shift = np.stack(
+                    [map_coordinates(d, places.T, order=1, mode="nearest") for d in self.displacement], axis=1
+                )
                 places = (target - shift - self.centre) @ self.matrix + self.middle
         return places
 

@@ -21,7 +21,7 @@ from graticule.errors import CheckpointError, DatasetError
 from graticule.example import Example
 from graticule.image import Floats
 from graticule.inference import make_plan, run
-from graticule.nets.forward import choose_device, choose_precision, weights_of
+from graticule.nets.forward import choose_device, choose_precision, layout_of, placed, weights_of
 from graticule.results import Points
 from graticule.settings import from_plain, to_plain
 from graticule.task import Levels, Phase, Trainable, Weights
@@ -119,14 +119,18 @@ class _Training:
         self.task, self.recipe, self.choose, self.seed, self.device = task, task.recipe, choose, seed, device
         self.state_file = state_file
         precision = "bf16-mixed" if choose_precision(device) == "bf16" else "32-true"
-        self.fabric = Fabric(accelerator=device.partition(":")[0], devices=1, precision=precision)  # type: ignore[arg-type]
+        self.fabric = Fabric(accelerator=device.partition(":")[0], devices=1, precision=precision)
         torch.manual_seed(seed)
         self.network: nn.Module = task.network()
         if start is not None:
             self.network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in start.items()})
-        self.network.to(self.fabric.device, memory_format=torch.channels_last)
-        self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.average), use_buffers=True)
-        self.sources = [make_source(r.example, task.prepare(np.asarray(r.example.image.data[...]), r.levels)) for r in learn]
+        placed(self.network, self.fabric.device)
+        self.average = AveragedModel(
+            self.network, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.average), use_buffers=True
+        )
+        self.sources = [
+            make_source(r.example, task.prepare(np.asarray(r.example.image.data[...]), r.levels)) for r in learn
+        ]
         self.where = _Where()
         self.best: Fitted | None = None
 
@@ -179,7 +183,9 @@ class _Training:
             for group in stepper.param_groups:
                 group["lr"] = group["peak"] * rate
             pixels, target, known = (torch.from_numpy(part).to(self.fabric.device) for part in batch)
-            loss = self.task.loss(model(pixels.contiguous(memory_format=torch.channels_last)).float(), target, known)
+            loss = self.task.loss(
+                model(pixels.contiguous(memory_format=layout_of(self.network))).float(), target, known
+            )
             self.fabric.backward(loss)
             self.fabric.clip_gradients(model, stepper, max_norm=self.recipe.clip, error_if_nonfinite=False)
             stepper.step()
@@ -226,10 +232,14 @@ class _Training:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": state.optimiser_tensors(optimiser),
-            "best": {} if self.best is None else {k: torch.from_numpy(np.array(v)) for k, v in self.best.weights.items()},
+            "best": {}
+            if self.best is None
+            else {k: torch.from_numpy(np.array(v)) for k, v in self.best.weights.items()},
         }
         best_task = None if self.best is None else to_plain(self.best.task)
-        state.save(self.state_file, parts, {"task": to_plain(self.task), "best_task": best_task, "where": asdict(self.where)})
+        state.save(
+            self.state_file, parts, {"task": to_plain(self.task), "best_task": best_task, "where": asdict(self.where)}
+        )
 
     def _restore(self) -> state.Stored | None:
         if self.state_file is None or not self.state_file.is_file():
@@ -237,7 +247,9 @@ class _Training:
         stored = state.load(self.state_file)
         if stored.plain["task"] != to_plain(self.task):
             changed = [k for k, v in to_plain(self.task).items() if stored.plain["task"].get(k) != v]
-            raise CheckpointError(f"{self.state_file} was begun with other settings ({', '.join(changed)}); resume with the same ones")
+            raise CheckpointError(
+                f"{self.state_file} was begun with other settings ({', '.join(changed)}); resume with the same ones"
+            )
         state.restore_module(self.network, stored.part("network"))
         state.restore_module(self.average, stored.part("average"))
         where = dict(stored.plain["where"])
@@ -262,11 +274,17 @@ def examine(task: Trainable, weights: Weights, choose: Sequence[Ready], device: 
     return chosen, chosen.score([chosen.keep(one) for one in found], examples)[task.objective]
 
 
-def draw_batch(sources: Sequence[Source], task: Trainable, key: tuple[int, int], step: int) -> tuple[Floats, Floats, Floats]:
+def draw_batch(
+    sources: Sequence[Source], task: Trainable, key: tuple[int, int], step: int
+) -> tuple[Floats, Floats, Floats]:
     """Pixels, targets and known masks of one step; the same key and step give the same patches."""
     rng = np.random.default_rng([*key, step])
     patches = [draw_patch(sources, task, rng) for _ in range(task.recipe.batch)]
-    return np.stack([p.pixels for p in patches]), np.stack([p.target for p in patches]), np.stack([p.known for p in patches])
+    return (
+        np.stack([p.pixels for p in patches]),
+        np.stack([p.target for p in patches]),
+        np.stack([p.known for p in patches]),
+    )
 
 
 def parameter_groups(network: nn.Module, phase: Phase) -> list[dict[str, object]]:
@@ -301,4 +319,6 @@ def _refuse_unteachable(learn: Sequence[Ready], choose: Sequence[Ready]) -> None
         objects = sum(len(r.example.truth) for r in ready if isinstance(r.example.truth, Points))
         if objects == 0:
             names = ", ".join(r.example.name for r in ready) or "none"
-            raise DatasetError(f"found no annotated object in the images to {role} ({names}); annotate some, or add images")
+            raise DatasetError(
+                f"found no annotated object in the images to {role} ({names}); annotate some, or add images"
+            )

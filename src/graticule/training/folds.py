@@ -46,7 +46,8 @@ def specimens(examples: Sequence[Example]) -> tuple[str, ...]:
 
 def _fold(examples: Sequence[Example], held_out: set[str]) -> Fold:
     fold = Fold(
-        tuple(e.name for e in examples if e.specimen not in held_out), tuple(e.name for e in examples if e.specimen in held_out)
+        tuple(e.name for e in examples if e.specimen not in held_out),
+        tuple(e.name for e in examples if e.specimen in held_out),
     )
     check(fold, examples)
     return fold
@@ -57,13 +58,16 @@ def check(fold: Fold, examples: Sequence[Example]) -> None:
     by_name = {e.name: e.specimen for e in examples}
     strangers = [n for n in (*fold.train, *fold.held_out) if n not in by_name]
     if strangers:
-        raise DatasetError(f"the fold names {', '.join(strangers)}, which the dataset does not hold; make the folds anew")
+        raise DatasetError(
+            f"the fold names {', '.join(strangers)}, which the dataset does not hold; make the folds anew"
+        )
     shared = {by_name[n] for n in fold.train} & {by_name[n] for n in fold.held_out}
     if shared:
         raise DatasetError(f"specimen(s) {', '.join(sorted(shared))} lie on both sides of a split; split by specimen")
 
 
 def pick(examples: Sequence[Example], names: Sequence[str]) -> list[Example]:
+    """The examples of these names, in the order of the names."""
     by_name = {e.name: e for e in examples}
     return [by_name[n] for n in names]
 

@@ -175,7 +175,9 @@ def _take_object(sources: Sequence[Source], object_um: Sequence[float], rng: Rng
     if crowded or (middle < reach).any() or (middle + reach >= np.array(source.shape)).any():
         return None
     quarter, mirror = int(rng.integers(4)), bool(rng.integers(2))
-    where = np.stack(np.meshgrid(*[np.arange(m - r, m + r + 1) for m, r in zip(middle, reach, strict=True)], indexing="ij"))
+    where = np.stack(
+        np.meshgrid(*[np.arange(m - r, m + r + 1) for m, r in zip(middle, reach, strict=True)], indexing="ij")
+    )
     crop = np.stack([map_coordinates(c, where, order=3, prefilter=False) for c in source.splines])
     shape = [-1, *[1] * len(reach)]
     distance = np.sqrt((((where - centre.reshape(shape)) / diameter.reshape(shape)) ** 2).sum(axis=0))  # in diameters
@@ -185,7 +187,9 @@ def _take_object(sources: Sequence[Source], object_um: Sequence[float], rng: Rng
     return _turned(difference, reach, centre - middle, kind, diameter_um, quarter, mirror)
 
 
-def _turned(difference: Floats, reach: Array, offset: Array, kind: int, diameter_um: float, quarter: int, mirror: bool) -> _Crop:
+def _turned(
+    difference: Floats, reach: Array, offset: Array, kind: int, diameter_um: float, quarter: int, mirror: bool
+) -> _Crop:
     if reach[-1] == reach[-2]:
         difference = np.rot90(difference, quarter, axes=(-2, -1))
         for _ in range(quarter):
@@ -206,4 +210,3 @@ def _free_place(shape: tuple[int, ...], known: Floats, truth: Points, crop: _Cro
         if known[tuple(place)] and (not len(gaps) or gaps.max(axis=1).min() > 1):
             return place
     return None
-

@@ -34,7 +34,9 @@ class Stored:
 
 def save(path: Path, parts: Mapping[str, Mapping[str, Tensor]], plain: Mapping[str, Any]) -> None:
     """Write aside, then rename: a kill at any moment leaves the old state or the new one."""
-    tensors = {f"{part}/{name}": t.detach().cpu().contiguous() for part, named in parts.items() for name, t in named.items()}
+    tensors = {
+        f"{part}/{name}": t.detach().cpu().contiguous() for part, named in parts.items() for name, t in named.items()
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".part")
     save_file(tensors, aside, metadata={"state": json.dumps(plain)})
@@ -42,6 +44,7 @@ def save(path: Path, parts: Mapping[str, Mapping[str, Tensor]], plain: Mapping[s
 
 
 def load(path: Path) -> Stored:
+    """What `save` wrote; a file that it did not is refused."""
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
@@ -57,6 +60,7 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """The inverse of `optimiser_tensors`; learning rates stay what they are."""
     memory: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, key = name.split(".", 1)
@@ -65,4 +69,5 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Te
 
 
 def restore_module(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """All parameters and buffers, none missing, none over."""
     module.load_state_dict(dict(tensors))

@@ -94,6 +94,7 @@ def demo(
     job = Job(models=(model,), files=(out / "model.safetensors",), out=out / "found", device=device, seed=seed)
     for file in image_files([out / "held-out" / "images"]):
         predict_file(file, job)
+    say(f"judging what was found (graticule evaluate {out}/held-out --model … -o {out}/evaluation)")
     done = evaluate(model, unseen, device=device)
     write_evaluation(done, out / "evaluation", about_dataset(out / "held-out", test))
     return Demo(done, _baseline(task_name, model, examples, unseen), out, time.monotonic() - began)

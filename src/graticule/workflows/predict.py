@@ -12,7 +12,7 @@ from graticule.arrays.intensity import levels
 from graticule.arrays.resample import to_spacing
 from graticule.checkpoint import Checkpoint
 from graticule.errors import CheckpointError, FormatError
-from graticule.image import Array, Image
+from graticule.image import Image
 from graticule.inference import Plan, averaged, make_plan, run, symmetric
 from graticule.inference.run import Progress
 from graticule.results import Points, Result
@@ -103,8 +103,8 @@ def _identity(task: Task) -> object:
 def within(found: Points, image: Image) -> Points:
     """Those whose centre lies on the image: a voxel's area counts, not just its centre."""
     voxels = image.to_voxels(found.position_um)
-    on_image: Array = ((voxels >= -0.5) & (voxels <= np.array(image.shape) - 0.5)).all(axis=1)
-    return found[on_image]
+    on_image = (voxels >= -0.5) & (voxels <= np.array(image.shape) - 0.5)
+    return found[np.all(on_image, axis=1)]
 
 
 def inside_mask(found: Points, mask: Image, image: Image, margin_um: float = 0.0) -> Points:

@@ -37,5 +37,7 @@ def _to_complete(example: Example, margin: tuple[int, ...]) -> Example:
     if not len(marked[0]):
         return example
     start = tuple(max(0, int(axis.min()) - m) for axis, m in zip(marked, margin, strict=True))
-    stop = tuple(min(n, int(axis.max()) + m + 1) for axis, m, n in zip(marked, margin, example.image.shape, strict=True))
+    stop = tuple(
+        min(n, int(axis.max()) + m + 1) for axis, m, n in zip(marked, margin, example.image.shape, strict=True)
+    )
     return replace(example, image=example.image.crop(start, stop), complete=example.complete.crop(start, stop))
