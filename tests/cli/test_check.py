@@ -43,7 +43,7 @@ def test_all_that_is_wrong_is_said_at_once_with_exit_code_2(graticule, made, tmp
 
 
 def test_shifted_marks_are_noticed(graticule, made):
-    rewritten(made, lambda px: px + [23, -17])
+    rewritten(made, lambda px: np.add(px, (23, -17)))
     ended = graticule("check", made)
     assert ended.code == 2
     assert "no spot" in ended.out

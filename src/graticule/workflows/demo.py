@@ -15,6 +15,7 @@ from graticule.errors import SettingsError
 from graticule.example import Example
 from graticule.io.dataset import Dataset
 from graticule.io.naming import unknown
+from graticule.report.curves import draw_training
 from graticule.results import Points
 from graticule.simulate import SCENES
 from graticule.tasks import BASELINES, TASKS
@@ -91,6 +92,7 @@ def demo(
     say(
         f"finding them in {len(unseen)} other images (graticule predict {out}/held-out/images --model … -o {out}/found)"
     )
+    draw_training(model.made_by["history"], out / "training.png")
     job = Job(models=(model,), files=(out / "model.safetensors",), out=out / "found", device=device, seed=seed)
     for file in image_files([out / "held-out" / "images"]):
         predict_file(file, job)
