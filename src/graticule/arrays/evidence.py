@@ -75,15 +75,27 @@ class Evidence:
 def evidence(pixels: Array, positions_px: Array, diameter_px: float, polarity: Polarity = "dark") -> Evidence:
     """How well positions ``(N, 2)`` sit on spots of this diameter; marks may be off by half a diameter.
 
-    Only the positions and `COMPARED` other places are looked at, not the whole image.
+    They are compared with places that are not near any of them, so that many true marks do not make each other common.
     """
-    elsewhere = np.sort(contrast_at(pixels, _scattered(pixels.shape, COMPARED), diameter_px, polarity))
+    others = _apart_from(positions_px, _scattered(pixels.shape, 4 * COMPARED), diameter_px)[:COMPARED]
+    elsewhere = np.sort(contrast_at(pixels, others, diameter_px, polarity))
     here = contrast_at(pixels, positions_px, diameter_px, polarity)
-    share = 1 - np.searchsorted(elsewhere, here) / COMPARED
+    share = 1 - np.searchsorted(elsewhere, here) / len(elsewhere)
     return Evidence(np.where(np.isfinite(here), -np.log(np.clip(share, RAREST, 1)), 0.0))
 
 
 COMPARED = 1000
+"""Places that marks are compared with."""
+
+
+def _apart_from(positions: Array, places: Array, distance: float) -> Array:
+    """Those of `places` that are at least this far from all positions; a twentieth of them, if those are too few."""
+    if not len(positions):
+        return places
+    nearest, _ = KDTree(positions).query(places)
+    apart = places[nearest >= distance]
+    few = len(places) // 20
+    return apart if len(apart) >= few else places[np.argsort(-nearest, kind="stable")[:few]]
 
 
 def surprise(pixels: Array, diameter_px: float, polarity: Polarity = "dark") -> Floats:

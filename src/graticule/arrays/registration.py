@@ -14,7 +14,7 @@ import numpy as np
 from scipy.fft import irfft2, next_fast_len, rfft2
 
 from graticule.arrays.blobs import Polarity, blob_response
-from graticule.arrays.evidence import Evidence, sampled, surprise
+from graticule.arrays.evidence import Evidence, evidence, sampled, surprise
 from graticule.image import Array, Floats
 
 SCALES = (0.4, 2.5)
@@ -90,8 +90,7 @@ def registration(
     """
     if not len(positions_px):
         return None
-    chart = surprise(pixels, diameter_px, polarity)
-    search = _Search(chart, positions_px, diameter_px)
+    search = _Search(pixels, surprise(pixels, diameter_px, polarity), positions_px, diameter_px, polarity)
     readings = search.readings(((1.0, 1.0), *factors))
     best = (
         search.clearest(readings)
@@ -102,7 +101,7 @@ def registration(
     if best is None:
         return None
     best = search.refined(best, blob_response(pixels, diameter_px, polarity=polarity), readings)
-    now, then = (Evidence(sampled(chart, places)) for places in (positions_px, search.place(best)))
+    now, then = (evidence(pixels, places, diameter_px, polarity) for places in (positions_px, search.place(best)))
     return Registration(best, now, then)
 
 
@@ -116,9 +115,11 @@ class _Search:
         ``(y, x)``: surprise at every place; see `arrays.evidence`.
     """
 
+    pixels: Array
     chart: Floats
     positions_px: Array
     diameter_px: float
+    polarity: Polarity
 
     def place(self, placement: Placement) -> Array:
         return placement.apply(self.positions_px, self.chart.shape)
@@ -142,6 +143,8 @@ class _Search:
     def stretched(self) -> list[Placement]:
         """Scales so close that no position moves by more than half a diameter about the middle of all."""
         half = np.ptp(self.positions_px, axis=0).max(initial=0.0) / 2
+        if 2 * half * SCALES[0] > max(self.chart.shape):
+            return []
         scales = _scales(0.5 * self.diameter_px, half)
         return [_times(Placement(swapped=swapped), factor) for swapped in (False, True) for factor in scales]
 
@@ -173,25 +176,34 @@ class _Search:
         """The one that fits best, if that is believable and far better than all that are not nearly the same."""
         if not trials:
             return None
-        found = [self.evidence(trial) for trial in trials]
-        fits = np.array([one.surprise.mean() for one in found])
-        first = int(fits.argmax())
-        best = trials[first]
-        if found[first].log10_chance > CLEAR or found[first].on_spot.sum() < MOST * len(self.positions_px):
-            return None
-        rivals = [trial for trial, fit in zip(trials, fits, strict=True) if fit * CLEARER >= fits[first]]
+        fits = np.array([self.fit(trial) for trial in trials])
+        best = trials[int(fits.argmax())]
+        rivals = [trial for trial, fit in zip(trials, fits, strict=True) if fit * CLEARER >= fits.max()]
         nearly = APART * self.diameter_px
-        return best if all(self.apart(best, rival) <= nearly for rival in rivals) else None
+        if any(self.apart(best, rival) > nearly for rival in rivals):
+            return None
+        return best if self.is_believable(best) else None
 
     def apart(self, one: Placement, other: Placement) -> float:
         """How far positions lie from one another in two placements, on average, in pixels."""
         return float(np.linalg.norm(self.place(one) - self.place(other), axis=1).mean())
 
-    def evidence(self, trial: Placement) -> Evidence:
-        """Of the positions; those that fall together count once."""
+    def fit(self, trial: Placement) -> float:
+        """Mean surprise of the positions; those that fall together count once."""
         placed = self.place(trial)
-        _, cell = np.unique(np.floor(placed / self.diameter_px), axis=0, return_inverse=True)
-        return Evidence(np.bincount(cell.ravel(), sampled(self.chart, placed)) / np.bincount(cell.ravel()))
+        own = self.first_of_each_cell(placed)
+        return float(sampled(self.chart, placed[own]).mean())
+
+    def is_believable(self, trial: Placement) -> bool:
+        """Most positions are on spots, each by itself, and that is hardly chance."""
+        placed = self.place(trial)
+        found = evidence(self.pixels, placed[self.first_of_each_cell(placed)], self.diameter_px, self.polarity)
+        return bool(found.on_spot.sum() >= MOST * len(placed) and found.log10_chance < CLEAR)
+
+    def first_of_each_cell(self, placed: Array) -> Array:
+        """Indices of positions no two of which fall into one square of a diameter."""
+        _, first = np.unique(np.floor(placed / self.diameter_px), axis=0, return_index=True)
+        return first
 
     def refined(self, trial: Placement, response: Floats, readings: Sequence[Placement]) -> Placement:
         """`trial` with what is not exact about it, scale or shift or both, nudged to where the spots answer most."""
