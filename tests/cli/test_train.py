@@ -11,7 +11,7 @@ from graticule.checkpoint import Checkpoint
 from tests.cli.conftest import TINY
 from tests.cli.test_app import SOURCE
 
-LONGER = (*TINY[2:], "--epochs", "4")
+LONGER = (*TINY[2:], "--epochs", "8")
 
 
 def test_a_model_file_is_written_and_described(graticule, discs):
@@ -27,7 +27,7 @@ def test_a_model_file_is_written_and_described(graticule, discs):
 def test_progress_is_a_line_an_epoch_on_standard_error(graticule, discs):
     ended = graticule("train", "beads", discs, "-o", "m", *LONGER)
     lines = [line for line in ended.err.splitlines() if "epoch" in line]
-    assert len(lines) == 4
+    assert len(lines) == 8
     assert all("loss" in line and "F1" in line and "left" in line for line in lines)
     assert "loss" not in ended.out
 
@@ -94,10 +94,11 @@ def test_a_training_begun_with_other_settings_is_not_resumed(graticule, discs, t
 def test_a_killed_training_leaves_a_model_that_works_and_goes_on_to_the_same_weights(
     graticule, discs, picture, tmp_path
 ):
-    killed_after(2, discs, tmp_path, "killed.safetensors")
+    ended = killed_after(2, discs, tmp_path, "killed.safetensors")
+    assert ended.returncode == -signal.SIGKILL
     left = Checkpoint.load(tmp_path / "killed.safetensors")
     assert len(left.task.thresholds) == 2
-    assert len(left.made_by["history"]) < 4
+    assert len(left.made_by["history"]) < 8
     assert graticule("predict", picture, "--model", "killed.safetensors", "-o", "found").code == 0
 
     assert graticule("train", "beads", discs, "-o", "killed", *LONGER, "--resume").code == 0
@@ -110,17 +111,27 @@ def test_a_killed_training_leaves_a_model_that_works_and_goes_on_to_the_same_wei
     assert not list(tmp_path.glob("*.training*"))
 
 
-def killed_after(epochs, dataset, folder, model):
-    """Starts a training in a process of its own, and kills it without warning once so many epochs are done."""
+def test_ctrl_c_says_how_to_go_on(graticule, discs, tmp_path):
+    process = killed_after(1, discs, tmp_path, "m.safetensors", signal.SIGINT)
+    assert process.returncode == 130
+    assert "--resume" in process.stderr
+    assert "graticule: stopped" in process.stderr
+    assert "beginning anew" in graticule("train", "beads", discs, "-o", "m", *TINY).err
+
+
+def killed_after(epochs, dataset, folder, model, how=signal.SIGKILL):
+    """Starts a training in a process of its own, and ends it once so many epochs are done."""
     command = [sys.executable, "-m", "graticule", "train", "beads", str(dataset), "-o", model, *LONGER]
     environment = {**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONUNBUFFERED": "1"}
+    said = []
     with subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if f"{epochs}/4" in line:
-                process.send_signal(signal.SIGKILL)
-                break
-    assert process.returncode == -signal.SIGKILL
+            said.append(line)
+            if f"{epochs}/8" in line:
+                process.send_signal(how)
+    assert process.returncode != 0, "it was done before it could be ended"
+    return subprocess.CompletedProcess(command, process.returncode, stderr="".join(said))
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_other_ones(graticule, discs, tmp_path):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,7 +73,8 @@ def train_task(
     examples = examples_for(task, read)
     task = task.resolve(examples)
     voice.say(f"{read.name}: {len(examples)} images; {described(task)}")
-    with epochs(voice, sum(phase.epochs for phase in task.recipe.phases)) as watch:
+    _warn_of_stopped(voice, model_path, resume)
+    with _stoppable(voice, model_path), epochs(voice, sum(phase.epochs for phase in task.recipe.phases)) as watch:
         model = train(
             task,
             examples,
@@ -88,6 +90,23 @@ def train_task(
     score = model.made_by["score"]
     voice.show(f"{model_path}: F1 {score:.3f} on the images held out; {operating_point(model.task)}")
     voice.finish({"model": str(model_path), "score": score, "settings": to_plain_settings(model.task)})
+
+
+def _warn_of_stopped(voice: Voice, model: Path, resume: bool) -> None:
+    state = model.with_name(model.name + ".training")
+    if state.is_file() and not resume:
+        voice.say(f"found {state} of a training that was stopped; beginning anew (--resume would have gone on)")
+
+
+@contextmanager
+def _stoppable(voice: Voice, model: Path) -> Iterator[None]:
+    """Who stops a training with Ctrl-C is told what there is, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if model.with_name(model.name + ".training").is_file():
+            voice.say(f"{model} is the best so far, and works; the same command with --resume goes on")
+        raise
 
 
 def described(task: Any) -> str:

@@ -103,7 +103,9 @@ def cross_validate(
         kept = None if out is None else out / f"fold-{number}-seed-{seed}.json"
         report = _kept(kept, key, fold, examples)
         if report is None:
-            report = one_fold(task, examples, fold, inner=inner, seed=seed, device=device, tta=tta, start=start)
+            report = one_fold(
+                task, examples, fold, inner=inner, seed=seed, device=device, tta=tta, start=start, say=say
+            )
             _keep(kept, key, report)
         reports.append(report)
         say(line(report))
@@ -131,6 +133,7 @@ def one_fold(
     device: str,
     tta: bool,
     start: Checkpoint | None,
+    say: Say | None = None,
 ) -> FoldReport:
     """Train inside, judge outside."""
     began = time.monotonic()
@@ -145,6 +148,10 @@ def one_fold(
         fitted = fit(task, learn, choose, seed=seed + number, device=device, start=begun.weights)
         model = Checkpoint(fitted.task, fitted.weights)
         models.append(model)
+        if say is not None:
+            say(
+                f"  {' '.join(fold.held_out)} held out: model {number + 1} of {len(inner_folds)}, F1 {fitted.score:.3f} on inner images"
+            )
         candidates += [find(task.permissive(), [model], one, tta, device) for one in choose]
         truth += [one.example for one in choose]
     task = task.calibrate(candidates, truth)
