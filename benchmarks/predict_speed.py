@@ -42,7 +42,7 @@ def model(preset: str) -> tuple[Checkpoint, torch.nn.Module]:
 @torch.inference_mode()
 def naive(network: torch.nn.Module, pixels: np.ndarray) -> torch.Tensor:
     """Windows at every multiple of 384 and a last one at each edge (the published loop forgets that one), averaged."""
-    x = torch.from_numpy((pixels.astype(np.float32) - pixels.mean()) / pixels.std())[None, None]
+    x = torch.from_numpy(((pixels - pixels.mean()) / pixels.std()).astype(np.float32))[None, None]
     starts = [[*range(0, n - WINDOW, WINDOW - OVERLAP), n - WINDOW] for n in SHAPE]
     starts = [[s // 2 * 2 for s in axis] for axis in starts]
     total = torch.zeros(4, -(-SHAPE[0] // 2), -(-SHAPE[1] // 2))
