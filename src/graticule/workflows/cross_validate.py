@@ -149,9 +149,8 @@ def one_fold(
         model = Checkpoint(fitted.task, fitted.weights)
         models.append(model)
         if say is not None:
-            say(
-                f"  {' '.join(fold.held_out)} held out: model {number + 1} of {len(inner_folds)}, F1 {fitted.score:.3f} on inner images"
-            )
+            which = f"{' '.join(fold.held_out)} held out: model {number + 1} of {len(inner_folds)}"
+            say(f"  {which}, F1 {fitted.score:.3f} on inner images")
         candidates += [find(task.permissive(), [model], one, tta, device) for one in choose]
         truth += [one.example for one in choose]
     task = task.calibrate(candidates, truth)
