@@ -18,3 +18,6 @@ mkdir -p benchmarks/results
     tail -n 1 "$work/scores$seed/scores.csv" | sed "s/^/seed $seed: /"
   done
 } 2>&1 | tee benchmarks/results/newcomer.txt
+# The claim: F1 (fifth column) of at least 0.90, and at most 300 CPU seconds, every time.
+awk '/CPU s/ && $4 + $6 > 300 {bad = 1} /all classes/ {split($0, c, ","); if (c[5] < 0.90) bad = 1} END {exit bad}' \
+  benchmarks/results/newcomer.txt
