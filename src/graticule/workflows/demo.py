@@ -44,7 +44,7 @@ class Size:
     learn: int = 10
     held_out: int = 4
     size_px: int = 512
-    settings: Mapping[str, Any] = field(default_factory=lambda: {"epochs": (12,)})
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
