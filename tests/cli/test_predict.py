@@ -40,7 +40,7 @@ def test_run_json_says_where_the_result_came_from(graticule, model, picture, tmp
     assert graticule("predict", picture, "--model", model, "-o", "found", "--seed", "7").code == 0
     facts = json.loads((tmp_path / "found" / "picture" / "run.json").read_text())
     assert facts["seed"] == 7
-    assert facts["image"]["spacing_um"] == [0.0006, 0.0006]
+    assert facts["image"]["spacing_um"] == pytest.approx([0.0006, 0.0006])
     assert len(facts["image"]["sha256"]) == len(facts["models"][0]["sha256"]) == 64
     assert set(facts["thresholds"]) == {"6nm", "12nm"}
     assert facts["counts"] == {
