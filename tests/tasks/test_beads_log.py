@@ -9,6 +9,7 @@ from graticule.arrays.resample import to_spacing
 from graticule.errors import SettingsError
 from graticule.image import Image
 from graticule.inference import make_plan, run
+from graticule.io.dataset import load
 from graticule.metrics.detection import tally
 from graticule.task import Task
 from graticule.tasks.beads_log import LogBeads, baseline, tune
@@ -163,3 +164,11 @@ def test_as_a_baseline_it_takes_over_classes_sizes_and_radii():
     task = baseline(replace(TWO_SIZES, match_nm=(4.0, 7.0)), [micrograph(1)])
     assert (task.classes, task.diameters_nm, task.match_nm) == (KINDS, (6, 12), (4.0, 7.0))
     assert task.thresholds
+
+
+@pytest.mark.real
+def test_on_real_micrographs_it_is_a_baseline_to_be_reckoned_with(shared_data):
+    examples = {e.name: e for e in load(shared_data / "gold-synapses").examples}
+    task = tune(replace(TWO_SIZES, match_nm=(5, 8.4), working_nm=0.0), [examples["S1"], examples["S8"]])
+    held_out = [examples["S7"], examples["S15"]]
+    assert task.score([look(task, one) for one in held_out], held_out)["f1"] > 0.93

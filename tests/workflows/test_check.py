@@ -197,3 +197,24 @@ class TestOtherFaults:
         report = check(folder)
         assert report.ok, report.problems
         assert report.images[0].objects == {"objects": 2}
+
+
+@pytest.mark.real
+class TestRealMicrographs:
+    def test_the_annotation_of_gold_beads_is_sound(self, shared_data):
+        report = check(shared_data / "gold-synapses")
+        assert report.ok, report.problems
+        assert [one.on_spots for one in report.classes] == [1, 1]
+
+    def test_the_laboratorys_own_tables_without_a_unit_are_found_to_be_in_micrometres(self, shared_data, folder):
+        gold = shared_data / "gold-synapses"
+        for name in ("S1", "S7"):
+            for kind in KINDS:
+                table = folder / "points" / f"{name}_{kind}.csv"
+                table.parent.mkdir(parents=True, exist_ok=True)
+                table.write_bytes((gold / "original_csv" / table.name).read_bytes())
+            (folder / "images").mkdir(exist_ok=True)
+            (folder / "images" / f"{name}.jpg").symlink_to(gold / "images" / f"{name}.jpg")
+        report = check(folder, spacing_um=(1 / 1790,))
+        assert "fit if their unit is µm (all 47 would then be on spots); pass --points-unit um" in report.problems[-1]
+        assert check(folder, spacing_um=(1 / 1790,), points_unit="um").ok
