@@ -27,7 +27,7 @@ def gold():
 @pytest.fixture(scope="module")
 def model(gold, tmp_path_factory):
     out = tmp_path_factory.mktemp("gold") / "gold.safetensors"
-    return train(Beads(match_nm=(5.0, 8.4)), [e for e in gold if e.specimen != "S27"], out)
+    return train(Beads(classes=("6nm", "12nm"), match_nm=(5.0, 8.4)), [e for e in gold if e.specimen != "S27"], out)
 
 
 def test_a_micrograph_never_seen_is_read_right(gold, model):
@@ -54,7 +54,7 @@ def test_tiles_find_on_a_real_micrograph_what_one_pass_finds(gold, model):
 
 def test_the_classical_baseline_is_a_serious_one(gold):
     inside, outside = [e for e in gold if e.specimen != "S8"], [e for e in gold if e.specimen == "S8"]
-    task = Beads(match_nm=(5.0, 8.4)).resolve(inside)
+    task = Beads(classes=("6nm", "12nm"), match_nm=(5.0, 8.4)).resolve(inside)
     classical = baseline(task, inside)
     from graticule.checkpoint import Checkpoint
 
