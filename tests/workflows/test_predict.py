@@ -7,7 +7,7 @@ from graticule.checkpoint import Checkpoint
 from graticule.errors import CheckpointError, FormatError
 from graticule.image import Image
 from graticule.metrics.detection import match
-from graticule.workflows.predict import inside_mask, predict, within
+from graticule.workflows.predict import inside_mask, predict, predict_maps, within
 from tests.synthetic import SPACING_UM, discs, scattered
 
 KINDS = ("6nm", "12nm")
@@ -46,6 +46,12 @@ def test_every_bead_is_found_and_where_one_pass_over_the_whole_image_finds_it(di
     for found in (tiled, whole):
         assert disc_model.task.score([found], [example])["recall"] == 1.0
     assert strays(tiled, whole) == strays(whole, tiled) == 0
+
+
+def test_the_halo_covers_all_that_a_cell_sees(disc_model):
+    image = lattice((1100, 700)).image
+    whole, tiled = (predict_maps(image, [with_tiles(disc_model, side)], device="cpu").data for side in (8192, 256))
+    assert np.abs(whole - tiled).max() < 1e-3
 
 
 def strays(found, others, clearly=0.2):

@@ -15,14 +15,15 @@ from graticule.training import Ready
 
 
 def ready(task: Task, example: Example) -> Ready:
-    """`example` on the task's grid, cut to where its annotation is complete and as much context as the task sees.
+    """`example` on the task's grid, cut to where its annotation is complete, with context around it.
 
     Grey levels are measured before the cut, on the whole image, as they are in prediction.
     """
     spacing = task.grid.spacing_um
     image = to_spacing(example.image, spacing)
     complete = None if example.complete is None else to_spacing(example.complete, spacing, order=0)
-    return Ready(_to_complete(replace(example, image=image, complete=complete), task.grid.halo), levels(image))
+    margin = tuple(h // 2 for h in task.grid.halo)  # what lies further off is seen only faintly
+    return Ready(_to_complete(replace(example, image=image, complete=complete), margin), levels(image))
 
 
 def all_ready(task: Task, examples: Sequence[Example]) -> list[Ready]:
