@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from graticule.example import Example
@@ -27,7 +27,8 @@ class Grid:
     Attributes
     ----------
     spacing_um
-        Voxel size the task works at, per spatial axis.
+        Voxel size the task works at, per spatial axis; empty: the image's own, whatever it is, in 2D and in 3D (`tile`
+        and `halo` are then those of a volume, and their last two entries those of a plane).
     tile, halo
         Voxels kept per step at most, and voxels of context read around them.
     multiple
@@ -37,6 +38,11 @@ class Grid:
     vector
         First of the ``ndim`` map channels that hold a displacement along each axis, to be turned and mirrored with the
         image; None where the maps hold no vector.
+    rigid
+        Results depend on how tiles lie (a network that sees less than its whole reach): they start at multiples of
+        `tile` whatever memory there is, and are never made smaller or equal in size.
+    bytes_per_voxel
+        Memory that preparing, computing and decoding take at their peak, per voxel read; 0: not known.
     """
 
     spacing_um: tuple[float, ...]
@@ -45,6 +51,46 @@ class Grid:
     multiple: int = 1
     stride: int = 1
     vector: int | None = None
+    rigid: bool = False
+    bytes_per_voxel: int = 0
+
+    def of(self, ndim: int) -> Grid:
+        """The grid for an image of `ndim` dimensions: a task that takes both planes and volumes is told which it is."""
+        return self if self.spacing_um else replace(self, tile=self.tile[-ndim:], halo=self.halo[-ndim:])
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """What becomes of outlined voxels once the tiles of a whole image are joined. The engine does it, block by block.
+
+    In this order, each class by itself: grow or shrink, drop what is small, keep the largest, fill holes.
+
+    Attributes
+    ----------
+    objects
+        True: every region is an object with a number of its own, and `decode` gives numbers that hold within a tile.
+        False: `decode` gives classes (1: `kinds[0]` …), and so does the result.
+    min_voxels
+        Regions (joined through faces) of fewer voxels are dropped.
+    max_hole_voxels
+        Background that does not reach the image's edge, of up to so many voxels, is filled; 0 fills nothing, None all.
+    keep_largest
+        Keep only the largest region (of each class).
+    grow_um
+        Grow by so much, or shrink if it is negative.
+    kinds
+        Names of the classes.
+    confidences
+        How many of the maps, from the first, are confidences in 0 … 1, to be kept beside the labels: one for each class.
+    """
+
+    objects: bool = False
+    min_voxels: int = 0
+    max_hole_voxels: int | None = 0
+    keep_largest: bool = False
+    grow_um: float = 0.0
+    kinds: tuple[str, ...] = ("object",)
+    confidences: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +245,25 @@ class Task(Protocol):
     def averaged(self, tasks: Sequence[Self]) -> Self:
         """The same task at the mean operating point of several, for an ensemble."""
         ...
+
+
+class LabelFree(Task, Protocol):
+    """A task that needs no training: what it has to know it measures, once, on the image itself."""
+
+    def measure(self, image: Image) -> Weights:
+        """E.g. thresholds, from all of a small image or from windows spread over a large one.
+
+        Does not depend on how the image is then tiled. These are the `weights` that `forward` gets; kept in a model
+        file, they treat other images by the same measure.
+        """
+        ...
+
+
+class Outlining(Task, Protocol):
+    """A task whose results are labels."""
+
+    @property
+    def regions(self) -> Regions: ...
 
 
 class Trainable(Task, Protocol):

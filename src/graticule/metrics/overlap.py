@@ -1,0 +1,98 @@
+"""How well outlined voxels agree: Dice and Jaccard, by class and pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from graticule.errors import AnnotationError
+from graticule.example import Example
+from graticule.image import Array
+from graticule.results import Labels, Result
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Voxels of one class: found and true, only found, only true. Overlaps add up over images."""
+
+    both: int = 0
+    only_found: int = 0
+    only_true: int = 0
+
+    def __add__(self, other: Overlap) -> Overlap:
+        return Overlap(self.both + other.both, self.only_found + other.only_found, self.only_true + other.only_true)
+
+    @property
+    def dice(self) -> float:
+        """2 |A ∩ B| / (|A| + |B|) (Dice 1945); 1 where there is nothing to find and nothing was found."""
+        return _share(2 * self.both, 2 * self.both + self.only_found + self.only_true)
+
+    @property
+    def jaccard(self) -> float:
+        """|A ∩ B| / |A ∪ B| (intersection over union); Dice is 2 J / (1 + J)."""
+        return _share(self.both, self.both + self.only_found + self.only_true)
+
+    @property
+    def precision(self) -> float:
+        return _share(self.both, self.both + self.only_found)
+
+    @property
+    def recall(self) -> float:
+        return _share(self.both, self.both + self.only_true)
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 1.0
+
+
+def overlap(found: Array, true: Array, known: Array | None = None) -> Overlap:
+    """Of two masks of one shape (not 0 is in), where `known` is not 0."""
+    if found.shape != true.shape:
+        raise ValueError(f"masks of {found.shape} and {true.shape} voxels cannot be compared")
+    a, b = np.asarray(found) != 0, np.asarray(true) != 0
+    if known is not None:
+        a, b = a & (np.asarray(known) != 0), b & (np.asarray(known) != 0)
+    both = int(np.count_nonzero(a & b))
+    return Overlap(both, int(np.count_nonzero(a)) - both, int(np.count_nonzero(b)) - both)
+
+
+def class_overlaps(found: Sequence[Result], truth: Sequence[Example], classes: int = 1) -> list[Overlap]:
+    """For each class 1 … `classes` its overlap, summed over images; with one class, whatever is not 0 is that class."""
+    totals = [Overlap()] * classes
+    for labels, example in zip(found, truth, strict=True):
+        ours, true = _voxels(labels), true_labels(example)
+        known = None if example.complete is None else np.asarray(example.complete.data[...])
+        for number in range(classes):
+            mine, theirs = (ours, true) if classes == 1 else (ours == number + 1, true == number + 1)
+            totals[number] += overlap(mine, theirs, known)
+    return totals
+
+
+def scores(found: Sequence[Result], truth: Sequence[Example], kinds: Sequence[str]) -> dict[str, float]:
+    """``dice``, ``jaccard``, ``precision`` and ``recall``: means over classes, and for each as ``dice[tissue]``.
+
+    Voxels of all images count together; those where the truth is not known do not count.
+    """
+    by_class = class_overlaps(found, truth, len(kinds))
+    named: dict[str, float] = {}
+    for measure in ("dice", "jaccard", "precision", "recall"):
+        values = [getattr(one, measure) for one in by_class]
+        named[measure] = float(np.mean(values))
+        if len(kinds) > 1:
+            named.update({f"{measure}[{kind}]": value for kind, value in zip(kinds, values, strict=True)})
+    return named
+
+
+def true_labels(example: Example) -> Array:
+    """The annotated voxels of an example, in memory."""
+    return _voxels(example.truth, example.name)
+
+
+def _voxels(result: Result, name: str = "") -> Array:
+    if not isinstance(result, Labels):
+        raise AnnotationError(
+            f"{name}: found points where outlines are needed; add labels/{name}.tif, 0 where there is nothing"
+        )
+    return np.asarray(result.image.data[...])
