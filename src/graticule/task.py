@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
+from graticule.errors import SettingsError
 from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.results import Result
@@ -63,7 +64,7 @@ class Grid:
 class Regions:
     """What becomes of outlined voxels once the tiles of a whole image are joined. The engine does it, block by block.
 
-    In this order, each class by itself: grow or shrink, drop what is small, keep the largest, fill holes.
+    In this order: drop what is small, keep the largest, fill holes, grow or shrink. Voxels are joined through faces.
 
     Attributes
     ----------
@@ -71,13 +72,14 @@ class Regions:
         True: every region is an object with a number of its own, and `decode` gives numbers that hold within a tile.
         False: `decode` gives classes (1: `kinds[0]` …), and so does the result.
     min_voxels
-        Regions (joined through faces) of fewer voxels are dropped.
+        Regions of fewer voxels are dropped.
     max_hole_voxels
-        Background that does not reach the image's edge, of up to so many voxels, is filled; 0 fills nothing, None all.
+        Background of up to so many voxels is filled where a single object or class surrounds it, also at the image's
+        edge; 0 fills nothing; None fills all that does not reach the edge.
     keep_largest
         Keep only the largest region (of each class).
     grow_um
-        Grow by so much, or shrink if it is negative.
+        Grow by so much, or shrink if it is negative; not for objects, which would touch.
     kinds
         Names of the classes.
     confidences
@@ -91,6 +93,10 @@ class Regions:
     grow_um: float = 0.0
     kinds: tuple[str, ...] = ("object",)
     confidences: int = 1
+
+    def __post_init__(self) -> None:
+        if self.objects and self.grow_um:
+            raise SettingsError("found grow_um for single objects, which would touch; need 0; grow a mask instead")
 
 
 @dataclass(frozen=True, slots=True)
