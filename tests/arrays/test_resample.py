@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from graticule.arrays.resample import to_spacing
+from graticule.arrays.resample import Resampled, to_spacing
 from graticule.image import Image
 
 
@@ -46,3 +48,41 @@ def test_channels_are_not_mixed():
     resampled = to_spacing(image, (0.5, 0.5))
     assert (resampled.data[0] == 0).all()
     assert np.allclose(resampled.data[1], 1)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.tuples(st.integers(1, 9), st.integers(1, 40), st.integers(1, 40)),
+    st.tuples(st.integers(1, 9), st.integers(1, 60), st.integers(1, 60)),
+    st.sampled_from([0, 1]),
+    st.data(),
+)
+def test_a_window_equals_the_whole_bit_for_bit(shape, space, order, data):
+    voxels = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+    view = Resampled(voxels, space, order)
+    start = [data.draw(st.integers(0, n - 1)) for n in space]
+    stop = [data.draw(st.integers(a + 1, n)) for a, n in zip(start, space, strict=True)]
+    here = tuple(map(slice, start, stop))
+    assert np.array_equal(view[here], view[...][here])
+
+
+def test_floats_too_are_the_same_in_a_window():
+    voxels = np.random.default_rng(0).normal(size=(200, 300)).astype(np.float32)
+    view = Resampled(voxels, (67, 91))
+    assert np.array_equal(view[20:40, 33:80], view[...][20:40, 33:80])
+
+
+def test_what_is_not_in_memory_is_read_in_part():
+    class Watched:
+        shape, dtype, most = (64, 1000, 1000), np.dtype(np.uint8), 0
+
+        def __getitem__(self, key):
+            self.most = max(self.most, int(np.prod([k.stop - k.start for k in key])))
+            return np.zeros([k.stop - k.start for k in key], np.uint8)
+
+    source = Watched()
+    coarse = to_spacing(Image(source, "zyx", (1.0, 1.0, 1.0)), (4.0, 4.0, 4.0))
+    assert coarse.shape == (16, 250, 250)
+    assert source.most == 0
+    assert coarse.data[4:8, 10:20, 10:20].shape == (4, 10, 10)
+    assert 0 < source.most < 200_000

@@ -3,50 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import index
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from graticule.box import window
 from graticule.errors import FormatError
 from graticule.image import Array, ArrayLike
-
-Slices = tuple[slice, ...]
-
-
-def window(key: Any, shape: tuple[int, ...]) -> tuple[Slices, tuple[int | slice, ...]]:
-    """`key` as one forward slice per dimension to read, and what then to apply to the result.
-
-    The second part takes single entries out of their dimension, and steps other than one.
-
-    >>> window((..., 2, slice(1, None)), (9, 4, 5))
-    ((slice(0, 9, 1), slice(2, 3, 1), slice(1, 5, 1)), (slice(None, None, 1), 0, slice(None, None, 1)))
-    """
-    keys = list(key) if isinstance(key, tuple) else [key]
-    if not any(k is Ellipsis for k in keys):
-        keys.append(Ellipsis)
-    gap = next(i for i, k in enumerate(keys) if k is Ellipsis)
-    missing = len(shape) - len(keys) + 1
-    if missing < 0:
-        raise IndexError(f"{len(keys) - 1} indices for {len(shape)} dimensions")
-    keys[gap : gap + 1] = [slice(None)] * missing
-    pairs = [_along(k, n) for k, n in zip(keys, shape, strict=True)]
-    return tuple(read for read, _ in pairs), tuple(then for _, then in pairs)
-
-
-def _along(key: Any, length: int) -> tuple[slice, int | slice]:
-    if isinstance(key, slice):
-        chosen = range(*key.indices(length))
-        if not chosen:
-            return slice(0, 0, 1), slice(None)
-        low, high = min(chosen[0], chosen[-1]), max(chosen[0], chosen[-1])
-        return slice(low, high + 1, 1), slice(None, None, chosen.step)
-    at = index(key)
-    if not -length <= at < length:
-        raise IndexError(f"index {at} is out of range for a dimension of {length}")
-    return slice(at % length, at % length + 1, 1), 0
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contiguous:

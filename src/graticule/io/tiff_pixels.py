@@ -13,7 +13,8 @@ import tifffile
 
 from graticule.errors import FormatError
 from graticule.image import Array, ArrayLike
-from graticule.io.lazy import Contiguous, window
+from graticule.box import window
+from graticule.io.lazy import Contiguous
 from graticule.io.scan import IN_MEMORY, SAVE_AGAIN, check_plausible, reading
 
 
