@@ -41,7 +41,9 @@ class Grid:
         image; None where the maps hold no vector.
     rigid
         Results depend on how tiles lie (a network that sees less than its whole reach): they start at multiples of
-        `tile` whatever memory there is, and are never made smaller or equal in size.
+        `tile` whatever memory there is, and are never made smaller or of another size.
+    side_by_side
+        Computing one tile keeps one core busy, so several are computed at once; networks use all cores by themselves.
     bytes_per_voxel
         Memory that preparing, computing and decoding take at their peak, per voxel read; 0: not known.
     """
@@ -53,6 +55,7 @@ class Grid:
     stride: int = 1
     vector: int | None = None
     rigid: bool = False
+    side_by_side: bool = False
     bytes_per_voxel: int = 0
 
     def of(self, ndim: int) -> Grid:
@@ -104,10 +107,13 @@ class Levels:
     """Where an image's grey levels lie: measured once over the whole image, so that tiles of it are prepared alike.
 
     `centre` is their median, `spread` their standard deviation within the quieter of small blocks: noise, not scenery.
+    `low` and `high` are the levels that one in a hundred voxels lies below and above: scenery, not noise.
     """
 
     centre: float
     spread: float
+    low: float = -1.0
+    high: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,8 @@ class Augment:
     ----------
     rotate_deg
         Largest rotation besides quarter turns and mirrors, which are always drawn.
+    zoom
+        Largest relative change of scale, e.g. 0.2 for 1 / 1.2 … 1.2. Sizes of objects change with it.
     elastic_um
         Standard deviation of a smooth random displacement.
     elastic_scale_um
@@ -150,6 +158,7 @@ class Augment:
     """
 
     rotate_deg: float = 10.0
+    zoom: float = 0.0
     elastic_um: float = 0.0
     elastic_scale_um: float = 0.0
     brightness: float = 0.08
@@ -182,7 +191,7 @@ class Recipe:
     mining_um
         How far from an object such a patch's centre may lie, along each axis.
     weight_decay, clip
-        Of AdamW; and the largest gradient norm.
+        Of AdamW (0 makes it Adam); and the largest gradient norm.
     patience
         Epochs without a better validation score before a phase ends.
     validate_every

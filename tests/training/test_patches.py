@@ -1,7 +1,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from scipy.ndimage import center_of_mass
 
 from graticule.results import Points
@@ -133,13 +132,3 @@ def test_rare_classes_are_seen_as_often_as_common_ones():
     sources = [make_source(example, np.zeros((1, 240, 240), np.float32))]
     targets = [draw_patch(sources, task, rng).target for _ in range(80)]
     assert np.mean([t[1].max() == 1 for t in targets]) > 0.3
-
-
-def test_labels_are_refused_until_a_task_needs_them():
-    from graticule.example import Example
-    from graticule.image import Image
-    from graticule.results import Labels
-
-    labels = Image(np.zeros((8, 8), int), "yx", (1.0, 1.0))
-    with pytest.raises(NotImplementedError):
-        make_source(Example("a", labels, Labels(labels)), np.zeros((1, 8, 8), np.float32))

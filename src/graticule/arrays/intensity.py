@@ -13,6 +13,7 @@ from graticule.task import Levels
 BLOCK = 8  # voxels across which texture is measured, in the plane
 WINDOW = 16 * BLOCK
 GROUND = 25  # percentile of the blocks' spreads that counts: in a crowd, most blocks hold an edge of some object
+ENDS = (1, 99)  # percentiles: the darkest and the brightest, but for specks
 MOST_WINDOWS = 256  # 4 million voxels: plenty for two medians, whatever the image's size
 
 
@@ -28,8 +29,10 @@ def levels(image: Image) -> Levels:
     windows = [_window(image, start) for start in _starts(image.shape)]
     spreads = np.concatenate([_block_spreads(window) for window in windows])
     textured = spreads[spreads > 0]
-    centre = np.median(np.concatenate([window.ravel() for window in windows]))
-    return Levels(float(centre), float(np.percentile(textured, GROUND)) if len(textured) else 1.0)
+    every = np.concatenate([window.ravel() for window in windows])
+    low, high = (float(level) for level in np.percentile(every, ENDS))
+    spread = float(np.percentile(textured, GROUND)) if len(textured) else 1.0
+    return Levels(float(np.median(every)), spread, low, high)
 
 
 def _starts(shape: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -12,6 +12,10 @@ from graticule.example import Example
 from graticule.image import Array
 from graticule.results import Labels, Result
 
+LEVELS = 256
+AS_GOOD = 5e-4
+"""Difference in Dice that says nothing: between thresholds that close, the plainest is chosen."""
+
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
@@ -83,6 +87,30 @@ def scores(found: Sequence[Result], truth: Sequence[Example], kinds: Sequence[st
         if len(kinds) > 1:
             named.update({f"{measure}[{kind}]": value for kind, value in zip(kinds, values, strict=True)})
     return named
+
+
+def best_thresholds(found: Sequence[Result], truth: Sequence[Example], classes: int = 1) -> tuple[float, ...]:
+    """For each class the confidence of the highest Dice, pooled over images; of those as good, the one nearest to 0.5.
+
+    `found` are confidences ``(classes, *space)`` in 255ths. With one class, whatever is not 0 in the truth is that class.
+    """
+    right, wrong = np.zeros((classes, LEVELS), np.int64), np.zeros((classes, LEVELS), np.int64)
+    for graded, example in zip(found, truth, strict=True):
+        confidence, true = _voxels(graded), true_labels(example)
+        known = np.ones(true.shape, bool) if example.complete is None else np.asarray(example.complete.data[...]) != 0
+        for number in range(classes):
+            theirs = (true != 0) if classes == 1 else (true == number + 1)
+            right[number] += np.bincount(confidence[number][known & theirs], minlength=LEVELS)
+            wrong[number] += np.bincount(confidence[number][known & ~theirs], minlength=LEVELS)
+    return tuple(_best_threshold(r, w) for r, w in zip(right, wrong, strict=True))
+
+
+def _best_threshold(right: Array, wrong: Array) -> float:
+    """From how many true and false voxels have each confidence; 0 is never enough."""
+    true_found, false_found = (np.cumsum(counts[::-1])[::-1][1:] for counts in (right, wrong))
+    dice = 2 * true_found / np.maximum(true_found + false_found + right.sum(), 1)
+    good = np.flatnonzero(dice >= dice.max() - AS_GOOD) + 1
+    return round(float(good[np.abs(good - (LEVELS - 1) / 2).argmin()]) / (LEVELS - 1), 4)
 
 
 def true_labels(example: Example) -> Array:

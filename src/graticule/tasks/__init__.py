@@ -7,17 +7,21 @@ from typing import Any
 
 from graticule.example import Example
 from graticule.task import Task
-from graticule.tasks import beads, beads_log
+from graticule.tasks import beads, beads_log, tissue
 from graticule.tasks.beads import Beads
 from graticule.tasks.beads_log import LogBeads
+from graticule.tasks.tissue import Tissue
 
-TASKS: dict[str, type[Any]] = {Beads.name: Beads}
+TASKS: dict[str, type[Any]] = {Beads.name: Beads, Tissue.name: Tissue}
 """Every task by name. To add one, write its file and name it here."""
 
-PRESETS: dict[str, Mapping[str, Mapping[str, Any]]] = {Beads.name: beads.PRESETS}
+PRESETS: dict[str, Mapping[str, Mapping[str, Any]]] = {
+    Beads.name: beads.PRESETS,
+    Tissue.name: tissue.PRESETS,
+}
 """By task name: settings that go together, under a name."""
 
 BASELINES: dict[str, Callable[[Any, Sequence[Example]], Task]] = {Beads.name: beads_log.baseline}
 """By task name: a classical method for the same classes, tuned on annotated examples; printed beside every figure."""
 
-__all__ = ["BASELINES", "PRESETS", "TASKS", "Beads", "LogBeads"]
+__all__ = ["BASELINES", "PRESETS", "TASKS", "Beads", "LogBeads", "Tissue"]

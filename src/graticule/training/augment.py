@@ -18,7 +18,7 @@ INVERSION_STEPS = 4  # the displacement is smooth and small: each step shrinks t
 class Warp:
     """Which place of the source each voxel of a patch shows.
 
-    ``source = centre + matrix @ (patch - middle) + displacement[patch]``, all in voxels.
+    ``source = centre + zoom * matrix @ (patch - middle) + displacement[patch]``, all in voxels.
 
     Attributes
     ----------
@@ -30,12 +30,15 @@ class Warp:
         ``(ndim, ndim)``, orthogonal: quarter turns, mirrors and a small rotation.
     displacement
         ``(ndim, *shape)``, smooth; None for none.
+    zoom
+        Voxels of the source per voxel of the patch: above 1 things look smaller.
     """
 
     shape: tuple[int, ...]
     centre: Array
     matrix: Array
     displacement: Floats | None = None
+    zoom: float = 1.0
 
     @property
     def middle(self) -> Array:
@@ -45,24 +48,26 @@ class Warp:
         """``(ndim, *shape)``: where in the source each voxel of the patch comes from."""
         axes = [np.arange(n) - m for n, m in zip(self.shape, self.middle, strict=True)]
         grid = np.stack(np.meshgrid(*axes, indexing="ij"))
-        where: Array = np.tensordot(self.matrix, grid, axes=1) + self.centre.reshape(-1, *[1] * len(self.shape))
+        where: Array = np.tensordot(self.zoom * self.matrix, grid, axes=1) + self.centre.reshape(
+            -1, *[1] * len(self.shape)
+        )
         return where if self.displacement is None else where + self.displacement
 
     def to_patch(self, source: Array) -> Array:
         """Places in the source ``(N, ndim)`` to places in the patch, possibly outside it."""
         target = source
-        places: Array = (target - self.centre) @ self.matrix + self.middle
+        places: Array = (target - self.centre) @ self.matrix / self.zoom + self.middle
         if self.displacement is not None:
             for _ in range(INVERSION_STEPS):
                 shift = np.stack(
                     [map_coordinates(d, places.T, order=1, mode="nearest") for d in self.displacement], axis=1
                 )
-                places = (target - shift - self.centre) @ self.matrix + self.middle
+                places = (target - shift - self.centre) @ self.matrix / self.zoom + self.middle
         return places
 
 
 def draw_warp(shape: tuple[int, ...], centre: Array, augment: Augment, spacing_um: tuple[float, ...], rng: Rng) -> Warp:
-    """A random quarter turn, mirror, rotation (in the plane of the last two axes) and bend, around `centre`."""
+    """A random quarter turn, mirror, rotation (in the plane of the last two axes), zoom and bend, around `centre`."""
     ndim = len(shape)
     matrix = np.eye(ndim)
     if shape[-1] == shape[-2]:
@@ -70,7 +75,15 @@ def draw_warp(shape: tuple[int, ...], centre: Array, augment: Augment, spacing_u
     matrix = matrix @ np.diag(rng.choice([-1.0, 1.0], ndim))
     tilt = np.eye(ndim)
     tilt[-2:, -2:] = _rotation(rng.uniform(-augment.rotate_deg, augment.rotate_deg))
-    return Warp(shape, np.asarray(centre, float), tilt @ matrix, _bend(shape, augment, spacing_um, rng))
+    bend = _bend(shape, augment, spacing_um, rng)
+    return Warp(shape, np.asarray(centre, float), tilt @ matrix, bend, _zoom(augment, rng))
+
+
+def _zoom(augment: Augment, rng: Rng) -> float:
+    """For every other patch; larger as often as smaller."""
+    if augment.zoom <= 0 or rng.random() < 0.5:
+        return 1.0
+    return float((1 + augment.zoom) ** rng.uniform(-1, 1))
 
 
 def _rotation(degrees: float) -> Array:

@@ -118,10 +118,10 @@ class _Training:
     ) -> None:
         self.task, self.recipe, self.choose, self.seed, self.device = task, task.recipe, choose, seed, device
         self.state_file = state_file
-        precision = "bf16-mixed" if choose_precision(device) == "bf16" else "32-true"
-        self.fabric = Fabric(accelerator=device.partition(":")[0], devices=1, precision=precision)
         torch.manual_seed(seed)
         self.network: nn.Module = task.network()
+        precision = "bf16-mixed" if choose_precision(device, self.network) == "bf16" else "32-true"
+        self.fabric = Fabric(accelerator=device.partition(":")[0], devices=1, precision=precision)
         if start is not None:
             self.network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in start.items()})
         placed(self.network, self.fabric.device)
@@ -316,9 +316,24 @@ def rate_share(progress: float) -> float:
 
 def _refuse_unteachable(learn: Sequence[Ready], choose: Sequence[Ready]) -> None:
     for role, ready in (("learn from", learn), ("choose the threshold on", choose)):
-        objects = sum(len(r.example.truth) for r in ready if isinstance(r.example.truth, Points))
-        if objects == 0:
-            names = ", ".join(r.example.name for r in ready) or "none"
+        names = ", ".join(r.example.name for r in ready) or "none"
+        shares = [_marked_share(r.example) for r in ready]
+        if not any(shares):
             raise DatasetError(
                 f"found no annotated object in the images to {role} ({names}); annotate some, or add images"
             )
+        if all(share == 1 for share in shares):
+            raise DatasetError(
+                f"found no background in the images to {role} ({names}): every voxel is outlined; add images with some"
+            )
+
+
+def _marked_share(example: Example) -> float:
+    """Of the known voxels, those that are outlined; of points only whether there are any, above 0 and below 1."""
+    if isinstance(example.truth, Points):
+        return 0.5 if len(example.truth) else 0.0
+    marked = np.asarray(example.truth.image.data[...]) != 0
+    if example.complete is None:
+        return float(marked.mean())
+    known = np.asarray(example.complete.data[...]) != 0
+    return float(marked[known].mean()) if known.any() else 0.0

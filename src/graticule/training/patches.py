@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.ndimage import map_coordinates, spline_filter
 
 from graticule.example import Example
 from graticule.image import Array, Floats, Image
-from graticule.results import Points
+from graticule.results import Labels, Points
 from graticule.task import Recipe, Trainable
 from graticule.training.augment import Rng, Warp, change_grey, draw_warp
 
+MOST_ANCHORS = 200_000  # voxels remembered of each number, inside and at its edge: more would only cost memory
 MOST_PASTED = 6
 ATTEMPTS = 20  # at placing a pasted object clear of the others
 
@@ -25,17 +26,21 @@ class Source:
     Attributes
     ----------
     splines
-        ``(C, *space)`` cubic-spline coefficients of the prepared pixels, so that cutting costs no filtering.
+        ``(C, *space)`` cubic-spline coefficients of the prepared pixels, so that cutting costs no filtering; for outlines
+        the prepared pixels themselves, which are interpolated linearly.
     known
         ``(*space)``, 1 where the annotation is complete.
     truth
-        Objects, with positions in voxels of this source.
+        Objects, with positions in voxels of this source; or outlines, voxel on voxel.
+    anchors
+        Of outlines: by number (class or object) the flat indices of known voxels that are its inside, and its edge.
     """
 
     splines: Floats
     known: Floats
-    truth: Points
+    truth: Points | Labels
     spacing_um: tuple[float, ...]
+    anchors: Mapping[int, tuple[Array, Array]] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -53,14 +58,44 @@ class Patch:
 
 def make_source(example: Example, prepared: Floats) -> Source:
     """`example` must lie on the task's grid; `prepared` are its pixels as the network eats them."""
-    if not isinstance(example.truth, Points):
-        raise NotImplementedError("patches of labels come with the first task that outlines objects")
-    splines = np.stack([spline_filter(channel, order=3, output=np.float32) for channel in prepared])
     known = np.ones(example.image.shape, np.float32)
     if example.complete is not None:
         known = (np.asarray(example.complete.data[...]) != 0).astype(np.float32)
+    if isinstance(example.truth, Labels):
+        numbers = np.asarray(example.truth.image.data[...])
+        truth = Labels(replace(example.image, data=numbers, axes=example.image.axes[-numbers.ndim :]))
+        return Source(prepared, known, truth, example.image.spacing_um, _anchors(numbers, known))
+    splines = np.stack([spline_filter(channel, order=3, output=np.float32) for channel in prepared])
     voxels = replace(example.truth, position_um=example.image.to_voxels(example.truth.position_um))
     return Source(splines, known, voxels, example.image.spacing_um)
+
+
+def _anchors(numbers: Array, known: Floats) -> dict[int, tuple[Array, Array]]:
+    """Where patches may be centred on each number: see `Source`."""
+    marked = np.flatnonzero((numbers != 0) & (known != 0))
+    edge = _at_edges(numbers).ravel()[marked]
+    own = numbers.ravel()[marked]
+    return {
+        int(number): (_thinned(marked[(own == number) & ~edge]), _thinned(marked[(own == number) & edge]))
+        for number in np.unique(own)
+    }
+
+
+def _at_edges(numbers: Array) -> Array:
+    """Voxels that share a face with one of another number."""
+    edge = np.zeros(numbers.shape, bool)
+    for axis in range(numbers.ndim):
+        ahead, behind = (np.moveaxis(edge, axis, 0)[part] for part in (slice(1, None), slice(None, -1)))
+        turned = np.moveaxis(numbers, axis, 0)
+        differs = turned[1:] != turned[:-1]
+        ahead |= differs
+        behind |= differs
+    return edge
+
+
+def _thinned(voxels: Array) -> Array:
+    """At most `MOST_ANCHORS` of them, evenly spread."""
+    return voxels[:: max(1, -(-len(voxels) // MOST_ANCHORS))]
 
 
 def draw_patch(sources: Sequence[Source], task: Trainable, rng: Rng) -> Patch:
@@ -69,7 +104,7 @@ def draw_patch(sources: Sequence[Source], task: Trainable, rng: Rng) -> Patch:
     source, centre = _choose_centre(sources, recipe, rng)
     warp = draw_warp(recipe.patch, centre, recipe.augment, source.spacing_um, rng)
     pixels, known, truth = cut(source, warp)
-    if rng.random() < recipe.augment.paste:
+    if isinstance(truth, Points) and rng.random() < recipe.augment.paste:
         pixels, truth = paste(pixels, known, truth, sources, recipe.object_um, rng)
     pixels = change_grey(pixels, recipe.augment, source.spacing_um, rng)
     stride = task.grid.stride
@@ -79,37 +114,72 @@ def draw_patch(sources: Sequence[Source], task: Trainable, rng: Rng) -> Patch:
         tuple(s * stride for s in source.spacing_um),
         tuple(s * (stride - 1) / 2 for s in source.spacing_um),
     )
-    in_um = replace(truth, position_um=truth.position_um * np.array(source.spacing_um))
-    return Patch(pixels, task.target(in_um, cells), _coarsen(known, stride)[None])
+    if isinstance(truth, Points):
+        truth = replace(truth, position_um=truth.position_um * np.array(source.spacing_um))
+    return Patch(pixels, task.target(truth, cells), _coarsen(known, stride)[None])
 
 
-def cut(source: Source, warp: Warp) -> tuple[Floats, Floats, Points]:
+def cut(source: Source, warp: Warp) -> tuple[Floats, Floats, Points | Labels]:
     """Pixels ``(C, *space)``, known ``(*space)`` and truth (in voxels of the patch).
 
     Beyond the image nothing is known and pixels are 0, as they are in prediction.
     """
     where = warp.coordinates()
-    pixels = np.stack([map_coordinates(c, where, order=3, prefilter=False, mode="mirror") for c in source.splines])
+    order = 3 if isinstance(source.truth, Points) else 1
+    pixels = np.stack([map_coordinates(c, where, order=order, prefilter=False, mode="mirror") for c in source.splines])
     known = map_coordinates(source.known, where, order=0, mode="constant", cval=0)
     limits = np.reshape(source.shape, (-1, *[1] * known.ndim)) - 0.5
     pixels *= ((where >= -0.5) & (where <= limits)).all(axis=0)
-    return pixels, known, replace(source.truth, position_um=warp.to_patch(source.truth.position_um))
+    return pixels, known, _cut_truth(source, warp, where)
+
+
+def _cut_truth(source: Source, warp: Warp, where: Array) -> Points | Labels:
+    truth = source.truth
+    if isinstance(truth, Labels):
+        numbers = map_coordinates(np.asarray(truth.image.data), where, order=0, mode="constant", cval=0)
+        return Labels(Image(numbers, truth.image.axes, source.spacing_um))
+    diameter = None if truth.diameter_um is None else truth.diameter_um / warp.zoom
+    return replace(truth, position_um=warp.to_patch(truth.position_um), diameter_um=diameter)
 
 
 def _choose_centre(sources: Sequence[Source], recipe: Recipe, rng: Rng) -> tuple[Source, Array]:
-    objects = np.array([len(s.truth) for s in sources])
-    if objects.any() and rng.random() < recipe.mining:
+    if any(source.anchors for source in sources):
+        source, centre = _on_outlines(sources, rng) if rng.random() < recipe.mining else _anywhere(sources, rng)
+        # The middle of an even patch lies between voxels: so then do centres, and what is only turned is not blurred.
+        return source, centre + np.array([(n - 1) / 2 % 1 for n in recipe.patch])
+    objects = [s.truth for s in sources if isinstance(s.truth, Points)]
+    counts = np.array([len(truth) for truth in objects])
+    if counts.any() and rng.random() < recipe.mining:
         # Every class alike often, however rare: else the few large beads are hardly seen.
-        kind = rng.choice(np.unique(np.concatenate([s.truth.kind for s in sources])))
-        of_kind = np.array([(s.truth.kind == kind).sum() for s in sources])
-        source = sources[rng.choice(len(sources), p=of_kind / of_kind.sum())]
-        place = rng.choice(source.truth.position_um[source.truth.kind == kind])
-        reach = recipe.mining_um / np.array(source.spacing_um)
-        return source, place + rng.uniform(-reach, reach)
+        kind = rng.choice(np.unique(np.concatenate([truth.kind for truth in objects])))
+        of_kind = np.array([(truth.kind == kind).sum() for truth in objects])
+        chosen = rng.choice(len(sources), p=of_kind / of_kind.sum())
+        place = rng.choice(objects[chosen].position_um[objects[chosen].kind == kind])
+        reach = recipe.mining_um / np.array(sources[chosen].spacing_um)
+        return sources[chosen], place + rng.uniform(-reach, reach)
+    return _anywhere(sources, rng)
+
+
+def _anywhere(sources: Sequence[Source], rng: Rng) -> tuple[Source, Array]:
+    """Any known voxel as likely as any other, those at the image's border too."""
     areas = np.array([s.known.sum() for s in sources])
     source = sources[rng.choice(len(sources), p=areas / areas.sum())]
     flat = rng.choice(np.flatnonzero(source.known)) if source.known.min() == 0 else rng.integers(source.known.size)
     return source, np.array(np.unravel_index(flat, source.shape), float)
+
+
+def _on_outlines(sources: Sequence[Source], rng: Rng) -> tuple[Source, Array]:
+    """A voxel of an outlined number, each number alike often; as often at its edge as inside it."""
+    number = rng.choice(sorted({number for source in sources for number in source.anchors}))
+    at_edge = int(rng.random() < 0.5)
+    each = [source.anchors.get(number, (np.zeros(0, int),) * 2) for source in sources]
+    counts = np.array([len(anchors[at_edge]) for anchors in each])
+    if not counts.any():  # all of it is edge, or, filling the image, all of it is inside
+        at_edge = 1 - at_edge
+        counts = np.array([len(anchors[at_edge]) for anchors in each])
+    chosen = int(rng.choice(len(sources), p=counts / counts.sum()))
+    flat = rng.choice(each[chosen][at_edge])
+    return sources[chosen], np.array(np.unravel_index(flat, sources[chosen].shape), float)
 
 
 def _coarsen(known: Floats, stride: int) -> Floats:
@@ -157,19 +227,21 @@ class _Crop:
 
 
 def _take_object(sources: Sequence[Source], object_um: Sequence[float], rng: Rng) -> _Crop | None:
-    kinds = np.unique(np.concatenate([s.truth.kind for s in sources]))
+    objects = [s.truth for s in sources if isinstance(s.truth, Points)]
+    kinds = np.unique(np.concatenate([truth.kind for truth in objects]))
     kind = int(rng.choice(kinds))
-    source = sources[rng.choice(len(sources))]
-    candidates = np.flatnonzero(source.truth.kind == kind)
+    number = int(rng.choice(len(sources)))
+    source, truth = sources[number], objects[number]
+    candidates = np.flatnonzero(truth.kind == kind)
     if not len(candidates):
         return None
     chosen = int(rng.choice(candidates))
-    diameter_um = object_um[kind] if source.truth.diameter_um is None else float(source.truth.diameter_um[chosen])
+    diameter_um = object_um[kind] if truth.diameter_um is None else float(truth.diameter_um[chosen])
     diameter = diameter_um / np.array(source.spacing_um)
-    centre = source.truth.position_um[chosen]
+    centre = truth.position_um[chosen]
     middle = np.round(centre).astype(int)
     reach = np.ceil(0.95 * diameter).astype(int) + 1
-    gaps = np.abs(source.truth.position_um - centre) / reach
+    gaps = np.abs(truth.position_um - centre) / reach
     gaps[chosen] = np.inf
     crowded = len(gaps) > 1 and gaps.max(axis=1).min() < 1.5
     if crowded or (middle < reach).any() or (middle + reach >= np.array(source.shape)).any():

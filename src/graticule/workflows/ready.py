@@ -10,6 +10,7 @@ import numpy as np
 from graticule.arrays.intensity import levels
 from graticule.arrays.resample import to_spacing
 from graticule.example import Example
+from graticule.results import Labels
 from graticule.task import Task
 from graticule.training import Ready
 
@@ -22,8 +23,11 @@ def ready(task: Task, example: Example) -> Ready:
     spacing = task.grid.spacing_um
     image = to_spacing(example.image, spacing)
     complete = None if example.complete is None else to_spacing(example.complete, spacing, order=0)
+    truth = example.truth
+    if isinstance(truth, Labels):
+        truth = Labels(to_spacing(truth.image, spacing, order=0))
     margin = tuple(h // 2 for h in task.grid.halo)  # what lies further off is seen only faintly
-    return Ready(_to_complete(replace(example, image=image, complete=complete), margin), levels(image))
+    return Ready(_to_complete(replace(example, image=image, truth=truth, complete=complete), margin), levels(image))
 
 
 def all_ready(task: Task, examples: Sequence[Example]) -> list[Ready]:
@@ -41,4 +45,8 @@ def _to_complete(example: Example, margin: tuple[int, ...]) -> Example:
     stop = tuple(
         min(n, int(axis.max()) + m + 1) for axis, m, n in zip(marked, margin, example.image.shape, strict=True)
     )
-    return replace(example, image=example.image.crop(start, stop), complete=example.complete.crop(start, stop))
+    truth = example.truth
+    if isinstance(truth, Labels):
+        truth = Labels(truth.image.crop(start, stop))
+    image, complete = example.image.crop(start, stop), example.complete.crop(start, stop)
+    return replace(example, image=image, truth=truth, complete=complete)

@@ -1,0 +1,305 @@
+"""Tissue against resin in electron micrographs, in planes and in volumes: a mask, by a compact U-Net.
+
+Such masks say where other methods shall look at all. Classes may be added (trachea, soma …); what is in none of them is
+background. torch is imported inside the methods that need it, so that the settings below can be read without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from graticule.errors import AnnotationError, SettingsError
+from graticule.example import Example
+from graticule.image import Array, Floats, Image
+from graticule.metrics import overlap
+from graticule.results import Labels, Result
+from graticule.task import Augment, Forward, Grid, Levels, Phase, Recipe, Regions, Scores, Weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+COARSEST = 16  # sides of training patches are multiples of the network's coarsest stride
+STEPS = 255  # confidences are whole 255ths: what is decoded at once and what is stored for later are the same
+NM = 1e-3  # µm
+PATCH = {2: 256, 3: 64}
+WINDOW = {2: 1152, 3: 160}
+OVERLAP = {2: 128, 3: 32}
+BYTES_PER_VOXEL = 700  # of a window, at the peak of a pass in fp32; measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tissue:
+    """Settings for outlining tissue, or any other few classes of material.
+
+    Attributes
+    ----------
+    classes
+        Names of what is outlined, in the order of their numbers; empty: those the dataset names, else "tissue".
+    dimensions
+        2 for planes, 3 for volumes; 0: as the annotated images are.
+    working_nm
+        Voxel size the network works at, one number or one for each axis; images are resampled to it. Empty: the
+        annotated images' own.
+    thresholds
+        Confidence from which a voxel counts, for each class; empty: chosen on images held out from training.
+    channels
+        Of each level of the network; every level below the first halves the resolution.
+    norm
+        "batch", or "instance": each window standardised by itself, as published; results then depend on the windows.
+    window_px
+        Side of the windows that the network is shown; 0: 1152 in 2D, 160 in 3D.
+    overlap_px
+        Voxels that neighbouring windows share, an even number; what lies in the outer half of it is not kept. 0: 128 in
+        2D, 32 in 3D.
+    min_region_um
+        Regions smaller than a disc or ball of this diameter are dropped.
+    fill_holes
+        Fill background that is enclosed by a class.
+    keep_largest
+        Keep only the largest region of each class.
+    grow_um
+        Grow the mask by so much, or shrink it if negative.
+    epochs
+        Training epochs.
+    steps
+        Steps per epoch.
+    batch
+        Patches per step.
+    patch_px
+        Side of a training patch, one number or one for each axis, multiples of 16; empty: 256 in 2D, 64 in 3D.
+    learning_rate
+        Peak learning rate.
+    weight_decay
+        Of AdamW; 0 makes it Adam.
+    patience
+        Epochs without a better score on held-out images before training ends.
+    average
+        Decay of the moving average of the weights that is kept; 0 keeps the last weights themselves.
+    mining
+        Share of patches drawn around voxels of a class, half of them on its edge; the rest are drawn anywhere.
+    zoom
+        Largest relative change of scale that patches are shown at.
+    """
+
+    name: ClassVar[str] = "tissue"
+    objective: ClassVar[str] = "dice"
+
+    classes: tuple[str, ...] = ()
+    dimensions: int = 0
+    working_nm: tuple[float, ...] = ()
+    thresholds: tuple[float, ...] = ()
+
+    channels: tuple[int, ...] = (16, 32, 64, 128, 256)
+    norm: Literal["batch", "instance"] = "batch"
+    window_px: int = 0
+    overlap_px: int = 0
+
+    min_region_um: float = 0.0
+    fill_holes: bool = False
+    keep_largest: bool = False
+    grow_um: float = 0.0
+
+    epochs: int = 20
+    steps: int = 25
+    batch: int = 4
+    patch_px: tuple[int, ...] = ()
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    patience: int = 10
+    average: float = 0.97
+    mining: float = 0.5
+    zoom: float = 0.25
+
+    def __post_init__(self) -> None:
+        if len(self.thresholds) not in (0, len(self.classes)):
+            raise SettingsError(
+                f"found {len(self.thresholds)} thresholds for {len(self.classes)} classes {self.classes}; give one each"
+            )
+        if self.dimensions not in (0, 2, 3):
+            raise SettingsError(f"dimensions is {self.dimensions}; it must be 2 or 3, or 0 to ask the images")
+        if any(n <= 0 or n % COARSEST for n in self.patch_px):
+            raise SettingsError(f"patch_px is {self.patch_px}; all must be multiples of {COARSEST}")
+        if self.overlap_px % 2 or (self.window_px and self.overlap_px >= self.window_px):
+            raise SettingsError(
+                f"found windows of {self.window_px} that share {self.overlap_px} voxels; need an even number that is smaller"
+            )
+
+    @property
+    def grid(self) -> Grid:
+        shared = self.overlap_px or OVERLAP[self._ndim]
+        kept = (self.window_px or WINDOW[self._ndim]) - shared
+        return Grid(
+            spacing_um=tuple(nm * NM for nm in self.working_nm),
+            tile=(kept,) * self._ndim,
+            halo=(shared // 2,) * self._ndim,
+            multiple=8 if self.overlap_px else COARSEST,
+            rigid=True,
+            bytes_per_voxel=BYTES_PER_VOXEL,
+        )
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe(
+            patch=_for_each_axis(self.patch_px or (PATCH[self._ndim],), self._ndim, "patch_px"),
+            batch=self.batch,
+            steps=self.steps,
+            phases=(Phase(self.epochs, {"": self.learning_rate}),),
+            # Grey levels are scaled to -1 … 1: stain and detector shift them by a good part of that.
+            augment=Augment(rotate_deg=0.0, zoom=self.zoom, brightness=0.3, contrast=0.3, noise=0.2),
+            mining=self.mining,
+            weight_decay=self.weight_decay,
+            patience=self.patience,
+            average=self.average,
+        )
+
+    @property
+    def regions(self) -> Regions:
+        return Regions(
+            min_voxels=self._least_voxels(),
+            max_hole_voxels=None if self.fill_holes else 0,
+            keep_largest=self.keep_largest,
+            grow_um=self.grow_um,
+            kinds=self.classes,
+            confidences=len(self.classes),
+        )
+
+    def prepare(self, pixels: Array, levels: Levels) -> Floats:
+        """Grey levels from the darkest to the brightest percent to -1 … 1; single specks may lie a little beyond."""
+        middle, half = (levels.high + levels.low) / 2, max((levels.high - levels.low) / 2, 1e-6)
+        scaled: Floats = np.clip((pixels.astype(np.float32) - np.float32(middle)) / np.float32(half), -3, 3)
+        return scaled[None]
+
+    def network(self) -> Any:
+        from graticule.nets.unet import UNet
+
+        return UNet(len(self.classes), dimensions=self._ndim, channels=self.channels, norm=self.norm)
+
+    def forward(self, weights: Weights, device: str) -> Forward:
+        """Maps are the confidence of each class in 0 … 1, in whole 255ths."""
+        from graticule.nets.forward import as_forward
+
+        return as_forward(self.network(), weights, device, _confidences)
+
+    def target(self, truth: Result, on: Image) -> Floats:
+        """``(classes, *space)``: 1 in the voxels of a class; with one class, in all that are not 0."""
+        assert isinstance(truth, Labels)
+        numbers = np.asarray(truth.image.data[...])
+        if len(self.classes) == 1:
+            return (numbers != 0).astype(np.float32)[None]
+        return np.stack([(numbers == kind) for kind in range(1, len(self.classes) + 1)]).astype(np.float32)
+
+    def loss(self, maps: Tensor, target: Tensor, known: Tensor) -> Tensor:
+        from graticule.losses.overlap import dice_cross_entropy
+
+        return dice_cross_entropy(maps, target, known)
+
+    def decode(self, maps: Image) -> Labels:
+        """Classes ``(*space)``; of a `permissive` task every class's confidence ``(classes, *space)`` in 255ths."""
+        graded = np.round(np.asarray(maps.data[: len(self.classes)]) * STEPS).astype(np.uint8)
+        return self.keep(Labels(replace(maps, data=graded)))
+
+    def score(self, found: Sequence[Result], truth: Sequence[Example]) -> Scores:
+        return overlap.scores(found, truth, self.classes)
+
+    def resolve(self, examples: Sequence[Example]) -> Self:
+        task = self if self.classes else replace(self, classes=("tissue",))
+        task = replace(task, dimensions=_dimensions(examples, self.dimensions))
+        own_nm = np.median([e.image.spacing_um for e in examples], axis=0) / NM
+        working = self.working_nm or tuple(float(round(nm, 6)) for nm in own_nm)
+        task = replace(task, working_nm=_for_each_axis(working, task.dimensions, "working_nm"))
+        _refuse_strange_numbers(examples, task.classes)
+        return task
+
+    def permissive(self) -> Self:
+        return replace(self, thresholds=())
+
+    def keep(self, candidates: Result) -> Labels:
+        """The surest of the classes whose confidence reaches their thresholds; without thresholds all is kept as it is."""
+        assert isinstance(candidates, Labels)
+        if not self.thresholds:
+            return candidates
+        graded = np.asarray(candidates.image.data)
+        reached = graded >= np.round(np.array(self.thresholds) * STEPS).reshape(-1, *[1] * (graded.ndim - 1))
+        surest = np.where(reached, graded, 0).argmax(axis=0) + 1
+        classes = np.where(reached.any(axis=0), surest, 0).astype(np.uint8)
+        return Labels(replace(candidates.image, data=classes, axes=candidates.image.axes[1:]))
+
+    def calibrate(self, found: Sequence[Result], truth: Sequence[Example]) -> Self:
+        """Thresholds of the highest Dice, class by class."""
+        return replace(self, thresholds=overlap.best_thresholds(found, truth, len(self.classes)))
+
+    def averaged(self, tasks: Sequence[Self]) -> Self:
+        return replace(self, thresholds=tuple(np.mean([t.thresholds for t in tasks], axis=0).round(4).tolist()))
+
+    @property
+    def _ndim(self) -> int:
+        return self.dimensions or 3
+
+    def _least_voxels(self) -> int:
+        """Of a disc or ball of the least diameter, on the working grid."""
+        if not self.min_region_um or not self.working_nm:
+            return 0
+        share = np.pi / (4 if self._ndim == 2 else 6)
+        return int(np.ceil(share * self.min_region_um**self._ndim / np.prod(self.grid.spacing_um)))
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "laptop": {},
+    "catena": {
+        "dimensions": 3,
+        "norm": "instance",
+        "window_px": 64,
+        "overlap_px": 16,
+        "patch_px": (64,),
+        "learning_rate": 1e-4,
+        "weight_decay": 0.0,
+        "average": 0.0,
+        "epochs": 100,
+        "patience": 30,
+        "steps": 80,
+    },
+}
+"""Settings by name. `catena` is the published network and recipe; `catena-32` shows it smaller windows."""
+
+PRESETS = {**PRESETS, "catena-32": {**PRESETS["catena"], "window_px": 32, "overlap_px": 16, "patch_px": (32,)}}
+
+
+def _confidences(out: Tensor) -> Tensor:
+    from graticule.losses.overlap import shares
+
+    return (shares(out) * STEPS).round() / STEPS
+
+
+def _for_each_axis(values: tuple[Any, ...], ndim: int, field: str) -> tuple[Any, ...]:
+    if len(values) not in (1, ndim):
+        raise SettingsError(f"found {len(values)} {field} for {ndim} dimensions; give one number, or one for each axis")
+    return values * ndim if len(values) == 1 else values
+
+
+def _dimensions(examples: Sequence[Example], wanted: int) -> int:
+    """Those of the images, which must be alike."""
+    by_ndim = {example.image.ndim: example.name for example in examples}
+    if len(by_ndim) > 1:
+        raise AnnotationError(
+            f"found planes ({by_ndim[2]}) and volumes ({by_ndim[3]}); a model is for either; use two datasets"
+        )
+    found = next(iter(by_ndim), wanted or 3)
+    if wanted not in (0, found):
+        raise AnnotationError(f"found images of {found} dimensions ({by_ndim[found]}), but dimensions is {wanted}")
+    return found
+
+
+def _refuse_strange_numbers(examples: Sequence[Example], classes: tuple[str, ...]) -> None:
+    if len(classes) == 1:
+        return
+    for example in examples:
+        largest = int(overlap.true_labels(example).max(initial=0))
+        if largest > len(classes):
+            raise AnnotationError(
+                f"labels/{example.name}: found the number {largest} for {len(classes)} classes ({', '.join(classes)}); "
+                "need 1 for the first of them, 2 for the second …; name all classes, or mend the labels"
+            )
