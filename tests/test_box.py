@@ -52,3 +52,18 @@ def test_a_box_cannot_stop_before_it_starts():
 
 def test_rounding_up_to_a_multiple():
     assert [round_up(n, 32) for n in (0, 1, 32, 33)] == [0, 32, 32, 64]
+
+
+@settings(deadline=None)
+@given(SIDES, st.integers(1, 17), st.integers(0, 9), st.sampled_from([1, 2, 4]), st.sampled_from([4, 8, 12]))
+def test_aligned_write_boxes_start_at_multiples_and_read_no_more_than_their_halo(shape, size, halo, multiple, align):
+    n = len(shape)
+    count = np.zeros(shape, int)
+    for tile in cover(tuple(shape), (size,) * n, (halo,) * n, multiple, (align,) * n):
+        count[tile.write.slices()] += 1
+        assert all(start % align == 0 for start in tile.write.start)
+        assert all(side % multiple == 0 for side in tile.read.shape)
+        assert all(
+            a - low <= round_up(halo, multiple) for low, a in zip(tile.read.start, tile.write.start, strict=True)
+        )
+    assert (count == 1).all()

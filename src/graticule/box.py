@@ -51,20 +51,28 @@ class Tile:
     write: Box
 
 
-def cover(shape: tuple[int, ...], size: tuple[int, ...], halo: tuple[int, ...], multiple: int = 1) -> tuple[Tile, ...]:
+def cover(
+    shape: tuple[int, ...],
+    size: tuple[int, ...],
+    halo: tuple[int, ...],
+    multiple: int = 1,
+    align: tuple[int, ...] = (),
+) -> tuple[Tile, ...]:
     """Tiles whose write boxes cover `shape` exactly once.
 
-    `size` is the largest write box; tiles are made as equal as `multiple` allows. All starts, and the sides of every read
-    box, are multiples of `multiple`, so that a strided network lays its cells alike in every tile. Context is read up to
-    `halo` voxels (rounded up to `multiple`) on each side, but not past the image: what a network sees at the image's edge
-    is then the same in one pass and in many.
+    `size` is the largest write box; tiles are made as equal as `align` allows. Write boxes start at multiples of `align`
+    (by default of `multiple`, of which it is a multiple). All starts, and the sides of every read box, are multiples of
+    `multiple`, so that a strided network lays its cells alike in every tile. Context is read up to `halo` voxels (rounded
+    up to `multiple`) on each side, but not past the image: what a network sees at the image's edge is then the same in
+    one pass and in many.
 
     >>> [tile.write.stop for tile in cover((10,), size=(4,), halo=(1,))]
     [(4,), (8,), (10,)]
     >>> cover((10,), size=(64,), halo=(8,), multiple=4)[0].read.stop
     (12,)
     """
-    per_axis = [_spans(n, s, h, multiple) for n, s, h in zip(shape, size, halo, strict=True)]
+    align = align or (multiple,) * len(shape)
+    per_axis = [_spans(n, s, h, multiple, a) for n, s, h, a in zip(shape, size, halo, align, strict=True)]
     tiles = []
     for spans in product(*per_axis):
         read, write = zip(*spans, strict=True)
@@ -75,10 +83,10 @@ def cover(shape: tuple[int, ...], size: tuple[int, ...], halo: tuple[int, ...], 
 Span = tuple[int, int]
 
 
-def _spans(length: int, size: int, halo: int, multiple: int) -> list[tuple[Span, Span]]:
+def _spans(length: int, size: int, halo: int, multiple: int, align: int) -> list[tuple[Span, Span]]:
     """``(read, write)`` along one axis."""
     count = max(1, -(-length // max(size, 1)))
-    step = round_up(-(-length // count), multiple)
+    step = round_up(-(-length // count), align)
     reach = round_up(halo, multiple)
     end = round_up(length, multiple)
     starts = range(0, max(length, 1), step)

@@ -32,3 +32,11 @@ class SettingsError(GraticuleError, ValueError):
 
 class CheckpointError(GraticuleError, ValueError):
     """A model file is incomplete, damaged, or from another version."""
+
+
+class MemoryLimitError(GraticuleError, ValueError):
+    """The work does not fit the memory it was given."""
+
+
+class StoreError(GraticuleError, OSError):
+    """A result could not be written, or an unfinished one is not of this run."""

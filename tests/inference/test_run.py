@@ -8,6 +8,7 @@ from graticule.box import Box, cover
 from graticule.errors import FormatError
 from graticule.image import Image
 from graticule.inference import Plan, make_plan, run
+from graticule.inference.plan import Block
 from graticule.inference.run import read_prepared
 from graticule.task import Grid
 
@@ -26,7 +27,8 @@ def coarse_blur(batch):
 def plan_of(image, tile, halo, multiple=1, stride=1):
     n = image.ndim
     tiles = cover(image.shape, (tile,) * n, (halo,) * n, multiple)
-    return Plan(image.shape, image.spacing_um, image.origin_um, tiles, stride)
+    blocks = tuple(Block(tile.write, (tile,)) for tile in tiles)
+    return Plan(image.shape, image.spacing_um, image.origin_um, blocks, stride)
 
 
 def noise(shape):

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import basic_indices
 
-from graticule.errors import FormatError
 from graticule.box import window
+from graticule.errors import FormatError
 from graticule.io.lazy import Arranged, Contiguous, Finite, Mean, Taken
 
 VOXELS = np.arange(4 * 3 * 5 * 6, dtype=np.float32).reshape(4, 3, 5, 6)

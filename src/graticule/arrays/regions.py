@@ -102,10 +102,8 @@ def take_census(
     """
     start = (0,) * ids.ndim if start is None else start
     shape = ids.shape if shape is None else shape
-    flat = ids.ravel()
-    size = np.bincount(flat)
-    first_here = np.empty(len(size), np.int64)
-    first_here[flat[::-1]] = np.arange(flat.size - 1, -1, -1)  # the last to be written is the first voxel
+    size = np.bincount(ids.ravel())
+    first_here = _first_voxels(ids, len(size))
     places = np.unravel_index(first_here, ids.shape)
     first = np.ravel_multi_index(tuple(p + s for p, s in zip(places, start, strict=True)), tuple(shape))
     at_edge = np.zeros(len(size), bool)
@@ -116,6 +114,16 @@ def take_census(
             at_edge[ids.take(-1, axis)] = True
     pairs = [touching(*_halves(ids, axis)) for axis in range(ids.ndim)]
     return Census(labels.ravel()[first_here], size, first, at_edge, unique_pairs(np.concatenate(pairs)))
+
+
+def _first_voxels(ids: Array, count: int) -> Array:
+    """``(count,)``: place in raster order of the first voxel of each region."""
+    first = np.empty(count, np.int64)
+    planes = ids.reshape(len(ids), -1)
+    here = np.arange(planes.shape[1] - 1, -1, -1)
+    for number in range(len(planes) - 1, -1, -1):  # plane by plane, as places take more memory than the regions
+        first[planes[number, ::-1]] = here + number * planes.shape[1]  # the last to be written is the first voxel
+    return first
 
 
 def _halves(ids: Array, axis: int) -> tuple[Array, Array]:

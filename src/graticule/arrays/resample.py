@@ -50,7 +50,10 @@ class _Shape:
     """Stands in for voxels where only their number matters."""
 
     shape: tuple[int, ...]
-    dtype: Any = np.dtype(np.uint8)
+
+    @property
+    def dtype(self) -> Any:
+        return np.dtype(np.uint8)
 
     def __getitem__(self, key: Any) -> Array:
         raise TypeError("there are no voxels here")
@@ -93,10 +96,10 @@ class Resampled:
 
 def _as(kind: np.dtype[Any], voxels: Array) -> Array:
     """Back in the type they came in: rounded, and never wrapped."""
-    if kind == bool:
-        return voxels >= 0.5 if voxels.dtype != bool else voxels
-    if not np.issubdtype(kind, np.integer) or voxels.dtype == kind:
+    if voxels.dtype == kind or kind.kind not in "biu":
         return voxels
+    if kind.kind == "b":
+        return voxels >= 0.5
     limits = np.iinfo(kind)
     return np.clip(np.round(voxels), limits.min, limits.max).astype(kind)
 

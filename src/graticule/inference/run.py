@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from graticule.box import Box
+from graticule.box import Box, Tile
 from graticule.errors import FormatError
 from graticule.image import Array, Floats, Image
-from graticule.inference.plan import Plan
+from graticule.inference.plan import Block, Plan
 from graticule.task import Forward
 
 Progress = Callable[[int, int], None]
@@ -18,21 +18,57 @@ Prepare = Callable[[Array], Floats]
 
 def run(forward: Forward, prepare: Prepare, image: Image, plan: Plan, progress: Progress | None = None) -> Image:
     """Maps ``(K, *cells)`` over the whole image; the same as one pass without tiles where the halo covers what a cell sees."""
-    stride = plan.stride
-    maps: Floats | None = None
-    for done, tile in enumerate(plan.tiles, start=1):
-        out = forward(read_prepared(image, tile.read, prepare)[None])[0]
-        if maps is None:
-            maps = np.empty((out.shape[0], *(-(-n // stride) for n in plan.shape)), np.float32)
-        cells = _cells(tile.write, stride)
-        maps[(slice(None), *cells.slices())] = out[
-            (slice(None), *cells.relative_to(_cells(tile.read, stride).start).slices())
-        ]
+    whole = Box((0,) * len(plan.shape), plan.shape)
+    done = 0
+
+    def count() -> None:
+        nonlocal done
+        done += 1
         if progress is not None:
             progress(done, len(plan.tiles))
+
+    return _gathered(forward, prepare, image, plan, plan.tiles, whole, count)
+
+
+def run_block(
+    forward: Forward, prepare: Prepare, image: Image, plan: Plan, block: Block, context: bool = False
+) -> Image:
+    """Maps of one block: of what it writes or, with `context`, of all that its one tile reads, less exact at the rim."""
+    if not context:
+        return _gathered(forward, prepare, image, plan, block.tiles, block.write, lambda: None)
+    (tile,) = block.tiles
+    inside = tuple(min(b, n) for b, n in zip(tile.read.stop, plan.shape, strict=True))
+    every = Tile(tile.read, Box(tile.read.start, inside))
+    return _gathered(forward, prepare, image, plan, (every,), every.write, lambda: None)
+
+
+def _gathered(
+    forward: Forward,
+    prepare: Prepare,
+    image: Image,
+    plan: Plan,
+    tiles: tuple[Tile, ...],
+    box: Box,
+    count: Callable[[], None],
+) -> Image:
+    """The maps of `tiles` on the cells of `box`, which they cover."""
+    stride = plan.stride
+    here = _cells(box, stride)
+    maps: Floats | None = None
+    for tile in tiles:
+        out = forward(read_prepared(image, tile.read, prepare)[None])[0]
+        cells, read = _cells(tile.write, stride), _cells(tile.read, stride)
+        part = out[(slice(None), *cells.relative_to(read.start).slices())]
+        if cells == here:
+            maps = part
+        else:
+            maps = np.empty((out.shape[0], *here.shape), np.float32) if maps is None else maps
+            maps[(slice(None), *cells.relative_to(here.start).slices())] = part
+        count()
     assert maps is not None, "a plan has at least one tile"
     spacing = tuple(s * stride for s in plan.spacing_um)
-    origin = tuple(o + s * (stride - 1) / 2 for o, s in zip(plan.origin_um, plan.spacing_um, strict=True))
+    first = tuple(a + (stride - 1) / 2 for a in box.start)
+    origin = tuple(o + s * f for o, s, f in zip(plan.origin_um, plan.spacing_um, first, strict=True))
     return Image(maps, "c" + "zyx"[-len(plan.shape) :], spacing, origin)
 
 
@@ -53,4 +89,5 @@ def read_prepared(image: Image, box: Box, prepare: Prepare) -> Floats:
             "the image holds NaN or infinite pixels; replace them, or mask and crop them away, before analysis"
         )
     before_after = [(max(-a, 0), max(b - n, 0)) for a, b, n in zip(box.start, box.stop, image.shape, strict=True)]
-    return np.pad(prepare(pixels), [(0, 0), *before_after])
+    prepared = prepare(pixels)
+    return np.pad(prepared, [(0, 0), *before_after]) if any(map(any, before_after)) else prepared

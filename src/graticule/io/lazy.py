@@ -12,6 +12,7 @@ from graticule.box import window
 from graticule.errors import FormatError
 from graticule.image import Array, ArrayLike
 
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Contiguous:
     """Uncompressed voxels lying in one piece in a file; mapped anew for each window, so nothing stays open."""

@@ -1,0 +1,139 @@
+"""Points in an image of any size, block by block: each block keeps those that lie in what it writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graticule.box import Box
+from graticule.image import Array, Image
+from graticule.inference.gate import Gate
+from graticule.inference.plan import Plan
+from graticule.inference.run import Prepare, Progress, run_block
+from graticule.inference.store import Store, each, writing
+from graticule.io.atomic import replacing
+from graticule.results import Points
+from graticule.task import Forward, Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What was done and what was spared; `removed` points were found and lay outside the mask."""
+
+    blocks: int
+    skipped: int
+    seconds: float
+    saved_seconds: float
+    removed: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Finding:
+    """One run: `task` over `image`, with what was found in each block kept in `store`."""
+
+    task: Task
+    forward: Forward
+    prepare: Prepare
+    image: Image
+    plan: Plan
+    store: Store
+    gate: Gate | None = None
+
+    def go(self, progress: Progress | None = None) -> tuple[Points, Work]:
+        """All blocks that are not finished yet; then the points of all."""
+        finished = self.store.finished("points")
+        count = len(self.plan.blocks)
+        (self.store.folder / "points").mkdir(exist_ok=True)
+        todo = [number for number in range(count) if number not in finished]
+        with writing(self.store.folder):
+            each(todo, self._compute, 1, progress, count)
+        found = [load(self._file(n)) for n in range(count) if not finished[n].get("skipped")]
+        return joined(found) if found else self._nothing(), self._work()
+
+    def _compute(self, number: int) -> None:
+        began = time.monotonic()
+        block = self.plan.blocks[number]
+        if self.gate is not None and not self.gate.on(block.write).any():
+            self.store.finish("points", number, skipped=True)
+            return
+        maps = run_block(self.forward, self.prepare, self.image, self.plan, block, context=len(block.tiles) == 1)
+        found = self.task.decode(maps)
+        assert isinstance(found, Points), "a task without regions decodes to points"
+        found = found[owned(self.image.to_voxels(found.position_um), block.write, self.plan.shape)]
+        inside = found if self.gate is None else found[self._allowed(found, block.write)]
+        save(inside, self._file(number))
+        seconds = round(time.monotonic() - began, 3)
+        self.store.finish("points", number, seconds=seconds, removed=len(found) - len(inside))
+
+    def _allowed(self, found: Points, box: Box) -> Array:
+        assert self.gate is not None
+        voxels = np.round(self.image.to_voxels(found.position_um)).astype(int)
+        voxels = np.clip(voxels, box.start, np.array(box.stop) - 1) - box.start
+        allowed: Array = self.gate.on(box)[tuple(voxels.T)]
+        return allowed
+
+    def _nothing(self) -> Points:
+        """No points, of the classes that there would have been."""
+        blank = Image(
+            np.zeros(self.plan.blocks[0].tiles[0].read.shape, np.uint8), self.image.axes, self.plan.spacing_um
+        )
+        maps = self.forward(self.prepare(np.asarray(blank.data))[None])[0]
+        found = self.task.decode(Image(maps, "c" + blank.axes, self.plan.spacing_um))
+        assert isinstance(found, Points)
+        return found[:0]
+
+    def _work(self) -> Work:
+        facts = self.store.finished("points").values()
+        computed = [each for each in facts if not each.get("skipped")]
+        seconds = sum(each["seconds"] for each in computed)
+        skipped = len(self.plan.blocks) - len(computed)
+        return Work(
+            blocks=len(self.plan.blocks),
+            skipped=skipped,
+            seconds=round(seconds, 2),
+            saved_seconds=round(skipped * seconds / len(computed), 2) if computed else 0.0,
+            removed=sum(each["removed"] for each in computed),
+        )
+
+    def _file(self, number: int) -> Path:
+        return self.store.folder / "points" / f"{number}.npz"
+
+
+def owned(voxels: Array, box: Box, shape: Sequence[int]) -> Array:
+    """``(N,)`` booleans: which places ``(N, ndim)`` lie in the voxels of `box`; beyond the image's edge, in the last."""
+    low = np.where(np.array(box.start) == 0, -np.inf, np.array(box.start) - 0.5)
+    high = np.where(np.array(box.stop) == shape, np.inf, np.array(box.stop) - 0.5)
+    inside: Array = np.all((voxels >= low) & (voxels < high), axis=1)
+    return inside
+
+
+def joined(found: Sequence[Points]) -> Points:
+    """All points of several blocks."""
+    sizes = [points.diameter_um for points in found if points.diameter_um is not None]
+    return Points(
+        np.concatenate([points.position_um for points in found]),
+        np.concatenate([points.confidence for points in found]),
+        np.concatenate([points.kind for points in found]),
+        found[0].kinds,
+        np.concatenate(sizes) if len(sizes) == len(found) else None,
+    )
+
+
+def save(points: Points, path: Path) -> None:
+    """Whole or not at all."""
+    values: dict[str, Any] = {each.name: getattr(points, each.name) for each in fields(Points)}
+    with replacing(path) as aside, aside.open("wb") as file:
+        np.savez(file, **{name: np.asarray(value) for name, value in values.items() if value is not None})
+
+
+def load(path: Path) -> Points:
+    """Points that were saved."""
+    with np.load(path) as stored:
+        size = stored["diameter_um"] if "diameter_um" in stored.files else None
+        kinds = tuple(str(name) for name in stored["kinds"])
+        return Points(stored["position_um"], stored["confidence"], stored["kind"], kinds, size)

@@ -1,0 +1,297 @@
+"""Labels of an image of any size, in passes over its blocks; see `design/0004-volumes-and-tissue.md`.
+
+1. Maps, decoded where they lie: confidences, raw labels, and which regions there are.
+2. Regions joined over the whole image, and decided upon.
+3. Final labels; grown or shrunk in a fourth pass, if that is asked for.
+
+Every pass can be killed at any moment and resumed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graticule.arrays.regions import decide, grown, label_regions, take_census
+from graticule.box import Box
+from graticule.image import Array, ArrayLike, Image
+from graticule.inference.gate import Gate
+from graticule.inference.merge import Part, join
+from graticule.inference.plan import Plan
+from graticule.inference.run import Prepare, run_block
+from graticule.inference.store import Progress, Store, each, writing
+from graticule.io import omezarr
+from graticule.results import Labels
+from graticule.task import Forward, Regions, Task
+
+CONFIDENCE, SCRATCH = "confidence.ome.zarr", "scratch"
+STEPS = 255
+"""Confidences are kept as whole 255ths."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What was done and what was spared, for the run's report.
+
+    `voxels_removed` were labelled and lay outside the mask, in blocks that were computed.
+    """
+
+    blocks: int
+    skipped: int
+    seconds: float
+    saved_seconds: float
+    voxels_removed: int
+    labelled: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outlining:
+    """One run: `task` over `image`, into `store`."""
+
+    task: Task
+    regions: Regions
+    forward: Forward
+    prepare: Prepare
+    image: Image
+    plan: Plan
+    store: Store
+    chunk: tuple[int, ...]
+    gate: Gate | None = None
+
+    def go(self, progress: Progress | None = None) -> Work:
+        """All passes. What is finished already is not done again."""
+        self._create()
+        passes = self._passes
+        total = len(passes) * len(self.plan.blocks)
+        for number, (stage, do) in enumerate(passes):
+            finished = self.store.finished(stage)
+            todo = [block for block in range(len(self.plan.blocks)) if block not in finished]
+            before = number * len(self.plan.blocks)
+
+            def counted(done: int, _: int, before: int = before) -> None:
+                if progress is not None:
+                    progress(before + done, total)
+
+            with writing(self.store.folder):
+                each(todo, do, self.plan.workers, counted, len(self.plan.blocks))
+        shutil.rmtree(self.store.folder / SCRATCH, ignore_errors=True)
+        return self._work()
+
+    @property
+    def labels(self) -> Labels:
+        """The result, on disk."""
+        return Labels(self._image(omezarr.open_level(self._labels_folder)))
+
+    @property
+    def confidence(self) -> Image:
+        """In 255ths, ``(K, *space)`` or, of a single class, ``(*space)``."""
+        data = omezarr.open_level(self.store.folder / CONFIDENCE)
+        return Image(data, self._confidence_axes, self.plan.spacing_um, self.plan.origin_um)
+
+    # -- passes ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def _passes(self) -> list[tuple[str, Callable[[int], None]]]:
+        passes: list[tuple[str, Callable[[int], None]]] = [("maps", self._compute), ("labels", self._settle)]
+        return [*passes, ("growth", self._grow)] if self.regions.grow_um else passes
+
+    def _compute(self, number: int) -> None:
+        began = time.monotonic()
+        block = self.plan.blocks[number]
+        allowed = None if self.gate is None else self.gate.on(block.write)
+        if allowed is not None and not allowed.any():
+            self._keep_regions(number, np.zeros(block.write.shape, np.uint8), {})
+            self.store.finish("maps", number, skipped=True)
+            return
+        maps = run_block(self.forward, self.prepare, self.image, self.plan, block, context=self.regions.objects)
+        labels = self._decoded(maps)
+        inner = block.write.relative_to(block.read.start if self.regions.objects else block.write.start)
+        confidence = np.round(np.asarray(maps.data)[(slice(0, self.regions.confidences), *inner.slices())] * STEPS)
+        raw, beyond = labels[inner.slices()], self._beyond(labels, inner)
+        removed = 0
+        if allowed is not None:
+            removed = int(np.count_nonzero(raw[~allowed]))
+            raw, confidence = np.where(allowed, raw, 0).astype(raw.dtype), np.where(allowed, confidence, 0)
+        self._write(self._confidence, block.write, confidence.astype(np.uint8))
+        self._keep_regions(number, raw, beyond)
+        self.store.finish("maps", number, seconds=round(time.monotonic() - began, 3), removed=removed)
+
+    def _decoded(self, maps: Image) -> Array:
+        found = self.task.decode(maps)
+        assert isinstance(found, Labels), "a task with regions decodes to labels"
+        return np.asarray(found.image.data)
+
+    def _beyond(self, labels: Array, inner: Box) -> dict[int, Array]:
+        """The plane of voxels after the block, along each axis that goes on there."""
+        if not self.regions.objects:
+            return {}
+        planes = {}
+        for axis, stop in enumerate(inner.stop):
+            if stop < labels.shape[axis]:
+                window = [slice(a, b) for a, b in zip(inner.start, inner.stop, strict=True)]
+                window[axis] = slice(stop, stop + 1)
+                planes[axis] = labels[tuple(window)].squeeze(axis)
+        return planes
+
+    def _keep_regions(self, number: int, raw: Array, beyond: dict[int, Array]) -> None:
+        box = self.plan.blocks[number].write
+        ids = label_regions(raw)
+        part = Part.of(ids, take_census(ids, raw, box.start, self.plan.shape), beyond)
+        part.save(self._part(number))
+        if len(part.census) > 1:
+            self._raw[box.slices()] = ids
+
+    def _settle(self, number: int) -> None:
+        box = self.plan.blocks[number].write
+        final = self._decisions[number].astype(self._settled.dtype)
+        values = final[self._raw[box.slices()]] if len(final) > 1 else np.full(box.shape, final[0])
+        if values.any():
+            self._settled[box.slices()] = values
+        if self.regions.objects:
+            self.store.finish("labels", number, highest=int(final.max()))
+        else:
+            self.store.finish("labels", number, counts=np.bincount(values.ravel()).tolist())
+
+    def _grow(self, number: int) -> None:
+        block = self.plan.blocks[number].write
+        reach = [int(np.ceil(abs(self.regions.grow_um) / s)) + 1 for s in self.plan.spacing_um]
+        start = tuple(max(0, a - r) for a, r in zip(block.start, reach, strict=True))
+        stop = tuple(min(n, b + r) for b, r, n in zip(block.stop, reach, self.plan.shape, strict=True))
+        wide = grown(np.asarray(self._settled[Box(start, stop).slices()]), self.regions.grow_um, self.plan.spacing_um)
+        values = wide[block.relative_to(start).slices()]
+        if self.gate is not None and values.any():
+            values = np.where(self.gate.on(block), values, 0).astype(values.dtype)
+        if values.any():
+            self._final[block.slices()] = values
+        self.store.finish("growth", number, counts=np.bincount(values.ravel()).tolist())
+
+    # -- what is written where -------------------------------------------------------------------------------------------
+
+    def _create(self) -> None:
+        """All arrays, empty, unless an earlier run has; the last file made says that all are there."""
+        ready = self.store.folder / SCRATCH / "ready"
+        if ready.exists() or self.store.finished("labels"):
+            return
+        place: dict[str, Any] = {"spacing_um": self.plan.spacing_um, "origin_um": self.plan.origin_um}
+        with writing(self.store.folder):
+            for name in (CONFIDENCE, SCRATCH):
+                shutil.rmtree(self.store.folder / name, ignore_errors=True)
+            count = self.regions.confidences
+            shape = self.plan.shape if count == 1 else (count, *self.plan.shape)
+            chunk = self.chunk if count == 1 else (1, *self.chunk)
+            folder = self.store.folder / CONFIDENCE
+            omezarr.create(
+                folder,
+                axes=self._confidence_axes,
+                shape=shape,
+                dtype=np.uint8,
+                channels=self.regions.kinds if count > 1 else (),
+                chunks=_fitting(chunk, shape),
+                **place,
+            )
+            size = {
+                "axes": self._axes,
+                "shape": self.plan.shape,
+                "chunks": _fitting(self.chunk, self.plan.shape),
+                **place,
+            }
+            omezarr.create(self._labels_folder, dtype=self._label_type, labels_of=folder, **size)
+            omezarr.create(self.store.folder / SCRATCH / "regions", dtype=np.int32, labels=True, **size)
+            if self.regions.grow_um:
+                omezarr.create(self.store.folder / SCRATCH / "settled", dtype=self._label_type, labels=True, **size)
+            (self.store.folder / SCRATCH / "parts").mkdir()
+            ready.touch()
+
+    @property
+    def _labels_folder(self) -> Path:
+        return self.store.folder / CONFIDENCE / "labels" / ("objects" if self.regions.objects else "mask")
+
+    @property
+    def _axes(self) -> str:
+        return "zyx"[-len(self.plan.shape) :]
+
+    @property
+    def _confidence_axes(self) -> str:
+        return self._axes if self.regions.confidences == 1 else "c" + self._axes
+
+    @property
+    def _label_type(self) -> Any:
+        return np.dtype(np.uint32 if self.regions.objects else np.uint8)
+
+    def _part(self, number: int) -> Path:
+        return self.store.folder / SCRATCH / "parts" / f"{number}.npz"
+
+    @cached_property
+    def _confidence(self) -> Any:
+        return omezarr.open_level(self.store.folder / CONFIDENCE)
+
+    @cached_property
+    def _raw(self) -> Any:
+        return omezarr.open_level(self.store.folder / SCRATCH / "regions")
+
+    @cached_property
+    def _final(self) -> Any:
+        return omezarr.open_level(self._labels_folder)
+
+    @cached_property
+    def _settled(self) -> Any:
+        return omezarr.open_level(self.store.folder / SCRATCH / "settled") if self.regions.grow_um else self._final
+
+    def _write(self, array: Any, box: Box, values: Array) -> None:
+        """Where there is something: chunks that were never written are 0."""
+        if not values.any():
+            return
+        if self.regions.confidences == 1:
+            array[box.slices()] = values[0]
+        else:
+            array[(slice(None), *box.slices())] = values
+
+    @cached_property
+    def _decisions(self) -> tuple[Array, ...]:
+        """For each block the label that each of its regions gets."""
+        joined = join([block.write for block in self.plan.blocks], [Part.load(self._part(n)) for n in self._numbers])
+        label = decide(joined.census, self.regions)
+        return tuple(label[numbers] for numbers in joined.numbers)
+
+    @property
+    def _numbers(self) -> range:
+        return range(len(self.plan.blocks))
+
+    def _image(self, data: ArrayLike) -> Image:
+        return Image(data, self._axes, self.plan.spacing_um, self.plan.origin_um)
+
+    def _work(self) -> Work:
+        computed = [facts for facts in self.store.finished("maps").values() if not facts.get("skipped")]
+        skipped = len(self.plan.blocks) - len(computed)
+        seconds = sum(facts["seconds"] for facts in computed)
+        return Work(
+            blocks=len(self.plan.blocks),
+            skipped=skipped,
+            seconds=round(seconds, 2),
+            saved_seconds=round(skipped * seconds / len(computed), 2) if computed else 0.0,
+            voxels_removed=sum(facts["removed"] for facts in computed),
+            labelled=self._labelled(),
+        )
+
+    def _labelled(self) -> dict[str, int]:
+        """Voxels of each class, or the number of objects."""
+        if self.regions.objects:
+            return {self.regions.kinds[0]: max(facts["highest"] for facts in self.store.finished("labels").values())}
+        last = "growth" if self.regions.grow_um else "labels"
+        totals = np.zeros(len(self.regions.kinds) + 1, int)
+        for facts in self.store.finished(last).values():
+            counts = np.array(facts["counts"], int)[: len(totals)]
+            totals[: len(counts)] += counts
+        return {kind: int(totals[number]) for number, kind in enumerate(self.regions.kinds, start=1)}
+
+
+def _fitting(chunk: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """No larger than the image."""
+    return tuple(max(1, min(c, n)) for c, n in zip(chunk, shape, strict=True))
