@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from graticule.errors import FormatError
 from graticule.image import Image
-from graticule.io import imagej_roi, numpy_array, points_csv, raster, tiff
+from graticule.io import imagej_roi, numpy_array, omezarr, points_csv, raster, tiff
+from graticule.io.address import Address, Source, image_name
 from graticule.io.scan import Scan, check_is_file, to_image
 from graticule.results import Labels, Points
 
-__all__ = ["POINT_WRITERS", "READERS", "Scan", "describe", "image_name", "read", "read_points", "write"]
+__all__ = ["POINT_WRITERS", "READERS", "Scan", "describe", "image_name", "is_image", "read", "read_points", "write"]
 
 
 class Describe(Protocol):
-    """How each format opens a file."""
+    """How each format opens a file; those with things inside take their addresses, too."""
 
-    def __call__(self, path: Path, *, axes: str | None = None) -> Scan: ...
+    def __call__(self, path: Any, /, *, axes: str | None = None) -> Scan: ...
 
 
 READERS: dict[str, Describe] = {
@@ -28,8 +29,12 @@ READERS: dict[str, Describe] = {
     ".jpg": raster.describe,
     ".jpeg": raster.describe,
     ".npy": numpy_array.describe,
+    ".zarr": omezarr.describe,
 }
 """Suffixes of images, in lower case."""
+
+CONTAINERS = (".zarr",)
+"""Suffixes of what may hold several images, or lie behind an address on the web."""
 
 POINT_WRITERS: dict[str, Callable[[Points, Path, Image], None]] = {
     ".csv": points_csv.write,
@@ -41,26 +46,42 @@ POINT_WRITERS: dict[str, Callable[[Points, Path, Image], None]] = {
 IMAGE_WRITERS: dict[str, Callable[[Image, Path], None]] = {
     ".tif": tiff.write,
     ".tiff": tiff.write,
+    ".zarr": omezarr.write,
 }
 """Suffixes of images and labels that can be written, in lower case."""
 
 
-def describe(path: str | Path, *, axes: str | None = None) -> Scan:
+def describe(path: Source, *, axes: str | None = None) -> Scan:
     """What an image file says about itself; nothing has to be complete but the file.
 
-    `axes`, e.g. ``"zyx"``, replaces what the file says of its dimensions.
+    `path` may be an address, and say what is meant inside: ``https://host/volume.zarr:/labels/mask``. `axes`, e.g.
+    ``"zyx"``, replaces what the file says of its dimensions.
     """
-    path = Path(path)
-    reader = READERS.get(path.suffix.lower())
+    at = Address.of(path)
+    reader = READERS.get(at.suffix)
     if reader is None:
         known = ", ".join(READERS)
-        raise FormatError(f"{path}: found suffix {path.suffix!r}; need one of {known}; convert it, e.g. to TIFF")
-    check_is_file(path)
-    return reader(path, axes=axes)
+        raise FormatError(f"{path}: found suffix {at.suffix!r}; need one of {known}; convert it, e.g. to TIFF")
+    if at.suffix in CONTAINERS:
+        return reader(path, axes=axes)
+    if at.is_remote:
+        raise FormatError(f"{path}: found a {at.suffix} file on the web; need OME-Zarr there; download it first")
+    check_is_file(at.path)
+    return reader(at.path, axes=axes)
+
+
+def is_image(path: Source) -> bool:
+    """Whether `path` is to be opened as one image, by its name: also folders that hold a Zarr, and addresses."""
+    at = Address.of(path)
+    if at.is_remote or at.inner:
+        return True
+    if at.path.is_dir():
+        return at.suffix == ".zarr"
+    return at.suffix in READERS
 
 
 def read(
-    path: str | Path,
+    path: Source,
     *,
     spacing_um: Sequence[float] | None = None,
     channel: str | int | None = None,
@@ -71,7 +92,7 @@ def read(
     Parameters
     ----------
     path
-        The file.
+        The file or folder, or its address, and what is meant inside: see `describe`.
     spacing_um
         Pixel size along the spatial axes ``(z,) y, x``, in place of the file's; one number counts for all.
     channel
@@ -79,7 +100,6 @@ def read(
     axes
         What the file's dimensions are, in place of what it says, e.g. ``"zyx"``.
     """
-    path = Path(path)
     return to_image(describe(path, axes=axes), path, spacing_um=spacing_um, channel=channel)
 
 
@@ -115,6 +135,9 @@ def write(result: Points | Labels | Image, path: str | Path, *, on: Image | None
         _chosen(POINT_WRITERS, suffix, path, "points")(result, path, on)
         return
     image = result.image if isinstance(result, Labels) else result
+    if isinstance(result, Labels) and suffix == ".zarr":
+        omezarr.write(image, path, labels=True)
+        return
     _chosen(IMAGE_WRITERS, suffix, path, "voxels")(image, path)
 
 
@@ -125,13 +148,3 @@ def _chosen(writers: dict[str, Writer], suffix: str, path: Path, what: str) -> W
     if suffix not in writers:
         raise FormatError(f"{path}: found suffix {suffix!r} for {what}; need one of {', '.join(writers)}; change it")
     return writers[suffix]
-
-
-def image_name(path: str | Path) -> str:
-    """The file's name without its suffix, ``.ome`` included.
-
-    >>> image_name("images/S1.ome.tif")
-    'S1'
-    """
-    stem = Path(path).stem
-    return stem[:-4] if stem.lower().endswith(".ome") else stem

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,6 +37,46 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise _not_written(path, error) from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(folder: Path, *, replaceable: Callable[[Path], bool] = lambda _: False) -> Iterator[Path]:
+    """A folder beside `folder` to write to: renamed to it when the block succeeds, removed when it fails.
+
+    What lies there already is replaced if it is empty or `replaceable`, and otherwise refused.
+    """
+    _check_replaceable(folder, replaceable)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{folder.stem}-", suffix=folder.suffix, dir=folder.parent))
+    except OSError as error:
+        raise _not_written(folder, error) from error
+    try:
+        aside.chmod(0o777 & ~_umask())
+        yield aside
+        _swap(aside, folder)
+    except OSError as error:
+        raise _not_written(folder, error) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _check_replaceable(folder: Path, replaceable: Callable[[Path], bool]) -> None:
+    if not folder.exists() or (folder.is_dir() and (replaceable(folder) or not any(folder.iterdir()))):
+        return
+    what = "a folder with other things in it" if folder.is_dir() else "a file"
+    raise FormatError(f"{folder}: found {what}; need a new place, or an earlier result of this kind; choose another")
+
+
+def _swap(aside: Path, folder: Path) -> None:
+    """The new folder in the place of the old one; a kill in between leaves either, under one name or another."""
+    if not folder.exists():
+        os.replace(aside, folder)
+        return
+    old = aside.with_name(aside.name + "-old")
+    os.replace(folder, old)
+    os.replace(aside, folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _reserve(path: Path) -> Path:

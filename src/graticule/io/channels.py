@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from graticule.errors import FormatError
 from graticule.image import ArrayLike
+from graticule.io.address import Source
 from graticule.io.lazy import Mean, Taken
 
 COLOURS = ("red", "green", "blue")
 
 
 def select(
-    data: ArrayLike, axes: str, names: tuple[str, ...], channel: str | int | None, path: Path
+    data: ArrayLike, axes: str, names: tuple[str, ...], channel: str | int | None, path: Source
 ) -> tuple[ArrayLike, str]:
     """`data` and `axes` without the axis of channels or colours.
 
@@ -68,7 +67,7 @@ def _first(data: ArrayLike, axis: int, count: int) -> ArrayLike:
     return np.asarray(data[...]).take(range(count), axis)
 
 
-def _position(chosen: str, count: int, names: tuple[str, ...], path: Path) -> int:
+def _position(chosen: str, count: int, names: tuple[str, ...], path: Source) -> int:
     known = [name.lower() for name in names]
     if chosen in known:
         return known.index(chosen)
@@ -81,7 +80,7 @@ def _choices(count: int, names: tuple[str, ...]) -> str:
     return ", ".join(f"{i} ({name})" if name else str(i) for i, name in enumerate(names or ("",) * count))
 
 
-def _question(count: int, names: tuple[str, ...], path: Path) -> str:
+def _question(count: int, names: tuple[str, ...], path: Source) -> str:
     if names == COLOURS:
         return (
             f"{path}: found an RGB image with 3 colours; need one channel; pass --channel red|green|blue|mean, or a "
@@ -93,7 +92,7 @@ def _question(count: int, names: tuple[str, ...], path: Path) -> str:
     )
 
 
-def _refuse_choice_of_one(channel: str | int | None, path: Path, *, unless: bool = False) -> None:
+def _refuse_choice_of_one(channel: str | int | None, path: Source, *, unless: bool = False) -> None:
     """`channel` may name the only one there is."""
     if not unless and channel is not None and str(channel).strip().lower() not in ("0", "mean", "all", *COLOURS):
         raise FormatError(f"{path}: found a single channel, not {channel!r}; need no choice; leave out --channel")

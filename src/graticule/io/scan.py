@@ -13,7 +13,8 @@ import numpy as np
 from graticule.errors import FormatError, GraticuleError, SpacingError
 from graticule.image import SPATIAL, ArrayLike, Image
 from graticule.io import channels
-from graticule.io.lazy import Arranged, Finite
+from graticule.io.address import Source
+from graticule.io.lazy import Arranged, Finite, Taken
 
 IN_MEMORY = 64 * 2**20
 """Images of up to this many bytes are read at once; larger ones window by window, where the format allows."""
@@ -39,6 +40,10 @@ class Scan:
         Sentences for people. The first says where the pixel size comes from, or why there is none.
     channels
         Names of the channels, as far as the file gives any.
+    origin_um
+        Where the first voxel's centre lies, in the order of `spacing_um`; None where the file does not say.
+    labels
+        The file says that its voxels are numbers of objects.
     """
 
     data: ArrayLike
@@ -46,6 +51,8 @@ class Scan:
     spacing_um: tuple[float, ...] | None
     notes: tuple[str, ...]
     channels: tuple[str, ...] = ()
+    origin_um: tuple[float, ...] | None = None
+    labels: bool = False
 
 
 def in_order(axes: str, sizes_um: Mapping[str, float]) -> tuple[float, ...] | None:
@@ -54,16 +61,33 @@ def in_order(axes: str, sizes_um: Mapping[str, float]) -> tuple[float, ...] | No
     return tuple(sizes_um[axis] for axis in spatial) if spatial and all(axis in sizes_um for axis in spatial) else None
 
 
-def renamed(scan: Scan, axes: str, path: Path) -> Scan:
+def squeezed(scan: Scan) -> Scan:
+    """Without time and depth where there is but one of them, as TIFF has it: most images of five axes are plane."""
+    for axis in "tz":
+        at = scan.axes.find(axis)
+        if at >= 0 and scan.data.shape[at] == 1 and len(scan.axes) > 2:
+            scan = _without(scan, at)
+    return scan
+
+
+def _without(scan: Scan, at: int) -> Scan:
+    letters = scan.axes[:at] + scan.axes[at + 1 :]
+    kept = [i for i, axis in enumerate(a for a in scan.axes if a in SPATIAL) if axis != scan.axes[at]]
+    spacing, origin = (one and tuple(one[i] for i in kept) for one in (scan.spacing_um, scan.origin_um))
+    return replace(scan, data=Taken(scan.data, at, 0), axes=letters, spacing_um=spacing, origin_um=origin)
+
+
+def renamed(scan: Scan, axes: str, path: Source) -> Scan:
     """The same file with its dimensions called `axes`; a pixel size stays if it is one for just those."""
     names = check_given_axes(axes, len(scan.data.shape), path)
     same = [a for a in names if a in SPATIAL] == [a for a in scan.axes if a in SPATIAL]
     notes = scan.notes if same else (f"{scan.notes[0]}, and none along {', '.join(set(names) - set(scan.axes))}",)
-    return replace(scan, axes=names, spacing_um=scan.spacing_um if same else None, notes=notes)
+    spacing, origin = (scan.spacing_um, scan.origin_um) if same else (None, None)
+    return replace(scan, axes=names, spacing_um=spacing, origin_um=origin, notes=notes)
 
 
 def to_image(
-    scan: Scan, path: Path, *, spacing_um: Sequence[float] | None = None, channel: str | int | None = None
+    scan: Scan, path: Source, *, spacing_um: Sequence[float] | None = None, channel: str | int | None = None
 ) -> Image:
     """The image in `scan`, or the one thing that is missing to make it.
 
@@ -74,13 +98,15 @@ def to_image(
     data, axes = channels.select(scan.data, scan.axes, scan.channels, channel, path)
     order = "".join(axis for axis in "czyx" if axis in axes)
     spacing = _spacing(scan, axes, spacing_um, path)
-    in_image_order = tuple(spacing[[a for a in axes if a in SPATIAL].index(axis)] for axis in order if axis in SPATIAL)
+    spatial = [axis for axis in axes if axis in SPATIAL]
+    turned = [spatial.index(axis) for axis in order if axis in SPATIAL]
+    origin = () if scan.origin_um is None else tuple(scan.origin_um[i] for i in turned)
     if order != axes:
         data = Arranged.ordered(data, axes, order)
-    return Image(_without_nan(data, path), order, in_image_order)
+    return Image(_without_nan(data, path), order, tuple(spacing[i] for i in turned), origin)
 
 
-def _check_axes(axes: str, lengths: Sequence[int], path: Path) -> None:
+def _check_axes(axes: str, lengths: Sequence[int], path: Source) -> None:
     shape = " × ".join(map(str, lengths))
     if 0 in lengths:
         raise FormatError(f"{path}: found an image without pixels ({shape}); need at least one; save it again")
@@ -112,7 +138,7 @@ def _completed(axes: str) -> str:
     return "".join(axis if axis in "czyxs" else next(unused, "?") for axis in axes)
 
 
-def _spacing(scan: Scan, axes: str, given: Sequence[float] | None, path: Path) -> tuple[float, ...]:
+def _spacing(scan: Scan, axes: str, given: Sequence[float] | None, path: Source) -> tuple[float, ...]:
     """In the order of the spatial axes of the file. A given spacing is in the order z, y, x, like the image's."""
     spatial = [axis for axis in axes if axis in SPATIAL]
     if given is None:
@@ -133,7 +159,7 @@ def _spacing(scan: Scan, axes: str, given: Sequence[float] | None, path: Path) -
     return tuple(by_axis[axis] for axis in spatial)
 
 
-def _without_nan(data: ArrayLike, path: Path) -> ArrayLike:
+def _without_nan(data: ArrayLike, path: Source) -> ArrayLike:
     """Floating-point pixels are checked here where they are in memory, and in every window that is read where not."""
     if not np.issubdtype(data.dtype, np.floating):
         return data
@@ -142,7 +168,7 @@ def _without_nan(data: ArrayLike, path: Path) -> ArrayLike:
 
 
 @contextmanager
-def reading(path: Path, what: str) -> Iterator[None]:
+def reading(path: Source, what: str) -> Iterator[None]:
     """Whatever goes wrong while reading becomes one line that names the file; `what` it should be, e.g. ``TIFF``."""
     try:
         yield
@@ -221,14 +247,14 @@ def check_plausible(path: Path, shape: Sequence[int], itemsize: int) -> None:
         )
 
 
-def numeric(dtype: np.dtype[np.generic], path: Path) -> None:
+def numeric(dtype: np.dtype[np.generic], path: Source) -> None:
     """Pixels are whole or floating-point numbers."""
     if dtype.kind not in "biuf":
         kind = "complex numbers" if dtype.kind == "c" else f"values of type {dtype}"
         raise FormatError(f"{path}: found {kind}; need whole or floating-point numbers; save e.g. their magnitude")
 
 
-def check_given_axes(axes: str, ndim: int, path: Path) -> str:
+def check_given_axes(axes: str, ndim: int, path: Source) -> str:
     """`axes` as the user gave them, in lower case: one known letter per dimension."""
     lower = axes.strip().lower()
     if not re.fullmatch("[czyxst]+", lower) or len(set(lower)) < len(lower) or not {"y", "x"} <= set(lower):
