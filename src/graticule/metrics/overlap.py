@@ -12,6 +12,7 @@ from graticule.example import Example
 from graticule.image import Array
 from graticule.results import Labels, Result
 
+COUNTS = {"both": "tp", "only_found": "fp", "only_true": "fn"}
 LEVELS = 256
 AS_GOOD = 5e-4
 """Difference in Dice that says nothing: between thresholds that close, the plainest is chosen."""
@@ -77,7 +78,8 @@ def class_overlaps(found: Sequence[Result], truth: Sequence[Example], classes: i
 def scores(found: Sequence[Result], truth: Sequence[Example], kinds: Sequence[str]) -> dict[str, float]:
     """``dice``, ``jaccard``, ``precision`` and ``recall``: means over classes, and for each as ``dice[tissue]``.
 
-    Voxels of all images count together; those where the truth is not known do not count.
+    Voxels of all images count together; those where the truth is not known do not count. ``tp``, ``fp`` and ``fn`` are
+    how many there are of each sort, so that results can be pooled.
     """
     by_class = class_overlaps(found, truth, len(kinds))
     named: dict[str, float] = {}
@@ -86,6 +88,10 @@ def scores(found: Sequence[Result], truth: Sequence[Example], kinds: Sequence[st
         named[measure] = float(np.mean(values))
         if len(kinds) > 1:
             named.update({f"{measure}[{kind}]": value for kind, value in zip(kinds, values, strict=True)})
+    for count in ("both", "only_found", "only_true"):
+        values = [getattr(one, count) for one in by_class]
+        named[COUNTS[count]] = float(sum(values))
+        named.update({f"{COUNTS[count]}[{kind}]": float(v) for kind, v in zip(kinds, values, strict=True)})
     return named
 
 

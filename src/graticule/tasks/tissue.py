@@ -70,7 +70,8 @@ class Tissue:
     batch
         Patches per step.
     patch_px
-        Side of a training patch, one number or one for each axis, multiples of 16; empty: 256 in 2D, 64 in 3D.
+        Side of a training patch, one number or one for each axis, multiples of 16; empty: 256 in 2D, 64 in 3D, or less
+        where images are smaller.
     learning_rate
         Peak learning rate.
     weight_decay
@@ -170,8 +171,8 @@ class Tissue:
     def prepare(self, pixels: Array, levels: Levels) -> Floats:
         """Grey levels from the darkest to the brightest percent to -1 … 1; single specks may lie a little beyond."""
         middle, half = (levels.high + levels.low) / 2, max((levels.high - levels.low) / 2, 1e-6)
-        scaled: Floats = np.clip((pixels.astype(np.float32) - np.float32(middle)) / np.float32(half), -3, 3)
-        return scaled[None]
+        scaled: Floats = np.clip((pixels.astype(np.float32) - np.float32(middle)) / np.float32(half), -3, 3)[None]
+        return scaled
 
     def network(self) -> Any:
         from graticule.nets.unet import UNet
@@ -189,8 +190,9 @@ class Tissue:
         assert isinstance(truth, Labels)
         numbers = np.asarray(truth.image.data[...])
         if len(self.classes) == 1:
-            return (numbers != 0).astype(np.float32)[None]
-        return np.stack([(numbers == kind) for kind in range(1, len(self.classes) + 1)]).astype(np.float32)
+            numbers = (numbers != 0).astype(np.uint8)
+        every: Floats = np.stack([numbers == kind for kind in range(1, len(self.classes) + 1)]).astype(np.float32)
+        return every
 
     def loss(self, maps: Tensor, target: Tensor, known: Tensor) -> Tensor:
         from graticule.losses.overlap import dice_cross_entropy
@@ -211,6 +213,8 @@ class Tissue:
         own_nm = np.median([e.image.spacing_um for e in examples], axis=0) / NM
         working = self.working_nm or tuple(float(round(nm, 6)) for nm in own_nm)
         task = replace(task, working_nm=_for_each_axis(working, task.dimensions, "working_nm"))
+        if not task.patch_px:
+            task = replace(task, patch_px=_fitting_patch(examples, task.grid.spacing_um))
         _refuse_strange_numbers(examples, task.classes)
         return task
 
@@ -291,6 +295,13 @@ def _dimensions(examples: Sequence[Example], wanted: int) -> int:
     if wanted not in (0, found):
         raise AnnotationError(f"found images of {found} dimensions ({by_ndim[found]}), but dimensions is {wanted}")
     return found
+
+
+def _fitting_patch(examples: Sequence[Example], spacing_um: tuple[float, ...]) -> tuple[int, ...]:
+    """The usual patch, or less along axes of which a quarter may be held out and the rest would be smaller than it."""
+    sizes = [np.array(e.image.shape) * e.image.spacing_um / spacing_um for e in examples]
+    room = np.min(sizes, axis=0) * 0.75 // COARSEST * COARSEST
+    return tuple(int(np.clip(n, COARSEST, PATCH[len(spacing_um)])) for n in room)
 
 
 def _refuse_strange_numbers(examples: Sequence[Example], classes: tuple[str, ...]) -> None:

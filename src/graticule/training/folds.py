@@ -9,6 +9,13 @@ import numpy as np
 
 from graticule.errors import DatasetError
 from graticule.example import Example
+from graticule.results import Labels
+
+OUTLINE_GAP = 0.06
+"""Share of a volume's length that is left out between parts of it on both sides of a split."""
+
+THINNEST = 16
+"""Voxels across the thinnest slab that has an inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +93,76 @@ def hold_out(examples: Sequence[Example], seed: int, share: float = 0.25) -> tup
     return pick(examples, fold.train), pick(examples, fold.held_out)
 
 
+def slabs(example: Example, count: int, gap: float = OUTLINE_GAP) -> list[Example]:
+    """`count` parts of one outlined volume, each a specimen of its own, for want of more volumes.
+
+    They are cut across its longest axis, and a share `gap` of its length is left out between any two: neighbouring
+    slices show the same things, and neighbouring cubes dealt out at random would all be on both sides of a split. Points
+    and planes are not cut: their specimens have to be told apart by who prepared them.
+    """
+    if example.image.ndim != 3 or not isinstance(example.truth, Labels):
+        raise DatasetError(
+            f"{example.name}: found a single specimen; need at least 2 to hold one out, or an outlined volume, which can be "
+            "cut into slabs; annotate another"
+        )
+    axis = int(np.argmax(example.image.shape))
+    length = example.image.shape[axis]
+    lost = max(1, round(gap * length))
+    thick = (length - lost * (count - 1)) // count
+    if thick < THINNEST:
+        raise DatasetError(
+            f"{example.name}: found {length} voxels along its longest axis; need {count} slabs of at least {THINNEST} and "
+            "gaps between them; annotate more, or another volume"
+        )
+    starts = [number * (thick + lost) for number in range(count)]
+    cut = [_part(example, axis, start, start + thick, f"slab{number}") for number, start in enumerate(starts)]
+    return [replace(slab, specimen=slab.name) for slab in cut]
+
+
 def _cut_in_two(example: Example, share: float, gap: float = 0.02) -> tuple[Example, Example]:
-    """Both parts of an image along its longest axis. Objects near the gap stay in their own part's annotation only."""
-    shape = example.image.shape
-    axis = int(np.argmax(shape))
-    length = shape[axis]
+    """Both parts of an image along its longest axis. Objects near the gap stay in their own part's annotation only.
+
+    Outlined ones are cut where both parts show about as much of the outlined as the whole.
+    """
+    if isinstance(example.truth, Labels):
+        cuts = [_cut(example, share, OUTLINE_GAP, axis, at) for axis in range(example.image.ndim) for at in (1, 0)]
+        return min(cuts, key=lambda parts: _unlike(parts, example))
+    return _cut(example, share, gap, int(np.argmax(example.image.shape)), 1)
+
+
+def _cut(example: Example, share: float, gap: float, axis: int, end: int) -> tuple[Example, Example]:
+    """The larger part, and the smaller one: at the end of the axis (1) or its start (0)."""
+    length = example.image.shape[axis]
     first_end, second_start = round(length * (1 - share - gap)), round(length * (1 - share))
-    return _part(example, axis, 0, first_end, "a"), _part(example, axis, second_start, length, "b")
+    if end == 1:
+        return _part(example, axis, 0, first_end, "a"), _part(example, axis, second_start, length, "b")
+    return (
+        _part(example, axis, length - first_end, length, "a"),
+        _part(example, axis, 0, length - second_start, "b"),
+    )
+
+
+def _unlike(parts: Sequence[Example], whole: Example) -> float:
+    return max(abs(_outlined(part) - _outlined(whole)) for part in parts)
+
+
+def _outlined(example: Example) -> float:
+    """Share of the voxels that are outlined."""
+    assert isinstance(example.truth, Labels)
+    return float(np.mean(np.asarray(example.truth.image.data[...]) != 0))
 
 
 def _part(example: Example, axis: int, start: int, stop: int, suffix: str) -> Example:
     low = [0] * example.image.ndim
     high = list(example.image.shape)
     low[axis], high[axis] = start, stop
-    image = example.image.crop(tuple(low), tuple(high))
-    complete = None if example.complete is None else example.complete.crop(tuple(low), tuple(high))
-    part = replace(example, name=f"{example.name}-{suffix}", image=image, complete=complete)
-    voxels = np.round(image.to_voxels(example.truth.position_um)).astype(int)  # type: ignore[union-attr]
-    inside = ((voxels >= 0) & (voxels < image.shape)).all(axis=1)
-    return replace(part, truth=example.truth[inside])  # type: ignore[index]
+    box = tuple(low), tuple(high)
+    image = example.image.crop(*box)
+    complete = None if example.complete is None else example.complete.crop(*box)
+    truth = example.truth
+    if isinstance(truth, Labels):
+        truth = Labels(truth.image.crop(*box))
+    else:
+        voxels = np.round(image.to_voxels(truth.position_um)).astype(int)
+        truth = truth[((voxels >= 0) & (voxels < image.shape)).all(axis=1)]
+    return replace(example, name=f"{example.name}-{suffix}", image=image, truth=truth, complete=complete)

@@ -15,6 +15,7 @@ from graticule.task import Recipe, Trainable
 from graticule.training.augment import Rng, Warp, change_grey, draw_warp
 
 MOST_ANCHORS = 200_000  # voxels remembered of each number, inside and at its edge: more would only cost memory
+OVERHANG = 8  # share of a patch, as a divisor, that may lie beyond the image
 MOST_PASTED = 6
 ATTEMPTS = 20  # at placing a pasted object clear of the others
 
@@ -144,9 +145,8 @@ def _cut_truth(source: Source, warp: Warp, where: Array) -> Points | Labels:
 
 def _choose_centre(sources: Sequence[Source], recipe: Recipe, rng: Rng) -> tuple[Source, Array]:
     if any(source.anchors for source in sources):
-        source, centre = _on_outlines(sources, rng) if rng.random() < recipe.mining else _anywhere(sources, rng)
-        # The middle of an even patch lies between voxels: so then do centres, and what is only turned is not blurred.
-        return source, centre + np.array([(n - 1) / 2 % 1 for n in recipe.patch])
+        source, place = _on_outlines(sources, rng) if rng.random() < recipe.mining else _anywhere(sources, rng)
+        return source, _middle_near(place, source.shape, recipe.patch)
     objects = [s.truth for s in sources if isinstance(s.truth, Points)]
     counts = np.array([len(truth) for truth in objects])
     if counts.any() and rng.random() < recipe.mining:
@@ -158,6 +158,19 @@ def _choose_centre(sources: Sequence[Source], recipe: Recipe, rng: Rng) -> tuple
         reach = recipe.mining_um / np.array(sources[chosen].spacing_um)
         return sources[chosen], place + rng.uniform(-reach, reach)
     return _anywhere(sources, rng)
+
+
+def _middle_near(place: Array, shape: tuple[int, ...], patch: tuple[int, ...]) -> Array:
+    """The middle of a patch that shows the voxel `place`, and reaches beyond the image by at most an eighth.
+
+    Without that limit, most of what a network sees of a small region is the nothing around it. The patch's voxels are
+    the image's: the middle of an even one lies between voxels, and what is only turned is not blurred.
+    """
+    half = [n // 2 for n in patch]
+    low = np.array([h - 1 + n % 2 - n // OVERHANG for h, n in zip(half, patch, strict=True)])
+    high = np.array([size - 1 - h + n // OVERHANG for h, n, size in zip(half, patch, shape, strict=True)])
+    middle = np.where(low <= high, np.clip(place, low, high), (np.array(shape) - 1) // 2)
+    return np.asarray(middle + np.array([(n - 1) / 2 % 1 for n in patch]))
 
 
 def _anywhere(sources: Sequence[Source], rng: Rng) -> tuple[Source, Array]:
