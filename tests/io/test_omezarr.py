@@ -15,7 +15,6 @@ from graticule.errors import FormatError, SpacingError
 from graticule.image import Image
 from graticule.io import describe, omezarr, read, write
 from graticule.io.scan import to_image
-from graticule.results import Labels
 
 VOXELS = np.arange(5 * 30 * 40).reshape(5, 30, 40).astype(np.uint16)
 DTYPES = ["uint8", "uint16", "uint32", "int16", "int32", "int64", "float32", "float64"]
@@ -276,8 +275,7 @@ def test_the_only_image_of_a_collection_is_taken(tmp_path):
 
 def says(source, message):
     with pytest.raises(FormatError, match=message) as refused:
-        image = to_image(describe(source), source)
-        image.data[...]
+        to_image(describe(source), source).data[...]
     assert "\n" not in str(refused.value)
 
 

@@ -19,5 +19,5 @@ def test_writing_goes_on_after_a_pause(tmp_path):
     omezarr_write.create(tmp_path / "a", **how)[:2] = 1
     omezarr_write.open_level(tmp_path / "a")[2:] = 2
     assert np.array_equal(omezarr_write.open_level(tmp_path / "a")[:, 0], [1, 1, 2, 2])
-    with pytest.raises(ValueError, match="group exists|exist"):
+    with pytest.raises(ValueError, match="exist"):
         omezarr_write.create(tmp_path / "a", **how)

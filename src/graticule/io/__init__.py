@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from graticule.errors import FormatError
 from graticule.image import Image
-from graticule.io import imagej_roi, numpy_array, omezarr, points_csv, raster, tiff
+from graticule.io import hdf5, imagej_roi, mrc, numpy_array, omezarr, points_csv, raster, tiff
 from graticule.io.address import Address, Source, image_name
 from graticule.io.scan import Scan, check_is_file, to_image
 from graticule.results import Labels, Points
@@ -30,10 +30,18 @@ READERS: dict[str, Describe] = {
     ".jpeg": raster.describe,
     ".npy": numpy_array.describe,
     ".zarr": omezarr.describe,
+    ".h5": hdf5.describe,
+    ".hdf5": hdf5.describe,
+    ".mrc": mrc.describe,
+    ".rec": mrc.describe,
+    ".map": mrc.describe,
+    ".st": mrc.describe,
 }
 """Suffixes of images, in lower case."""
 
-CONTAINERS = (".zarr",)
+HDF5 = (".h5", ".hdf5")
+
+CONTAINERS = (".zarr", *HDF5)
 """Suffixes of what may hold several images, or lie behind an address on the web."""
 
 POINT_WRITERS: dict[str, Callable[[Points, Path, Image], None]] = {
@@ -47,6 +55,9 @@ IMAGE_WRITERS: dict[str, Callable[[Image, Path], None]] = {
     ".tif": tiff.write,
     ".tiff": tiff.write,
     ".zarr": omezarr.write,
+    ".h5": hdf5.write,
+    ".hdf5": hdf5.write,
+    ".mrc": mrc.write,
 }
 """Suffixes of images and labels that can be written, in lower case."""
 
@@ -122,29 +133,48 @@ def read_points(
             raise FormatError(f"{path}: found suffix {other!r}; need one of {', '.join(POINT_WRITERS)}; convert it")
 
 
-def write(result: Points | Labels | Image, path: str | Path, *, on: Image | None = None) -> None:
-    """Write points, labels or an image; the file appears whole or not at all.
+def write(result: Points | Labels | Image, path: Source, *, on: Image | None = None) -> None:
+    """Write points, labels or an image; the file or folder appears whole or not at all.
 
     `on` is the image that points were found on: tables hold pixels beside micrometres.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
     if isinstance(result, Points):
         if on is None:
             raise ValueError("points are written with the image they lie on: pass on=image")
-        _chosen(POINT_WRITERS, suffix, path, "points")(result, path, on)
-        return
-    image = result.image if isinstance(result, Labels) else result
-    if isinstance(result, Labels) and suffix == ".zarr":
-        omezarr.write(image, path, labels=True)
-        return
-    _chosen(IMAGE_WRITERS, suffix, path, "voxels")(image, path)
+        path = Path(path)
+        _chosen(POINT_WRITERS, path.suffix.lower(), path, "points")(result, path, on)
+    elif isinstance(result, Labels):
+        write_image(result.image, path, labels=True)
+    else:
+        write_image(result, path)
+
+
+def write_image(image: Image, path: Source, *, labels: bool = False, channels: Sequence[str] = ()) -> None:
+    """Write voxels in the memory of a few blocks. Only Zarr has places for names of channels and for `labels`."""
+    at = Address.of(path)
+    check_image_target(path)
+    if at.suffix == ".zarr":
+        omezarr.write(image, at.path, labels=labels, channels=channels)
+    elif at.suffix in HDF5:
+        hdf5.write(image, path)
+    else:
+        IMAGE_WRITERS[at.suffix](image, at.path)
+
+
+def check_image_target(path: Source) -> None:
+    """Refuse what voxels cannot be written to: an unknown suffix, an address on the web, a place inside something."""
+    at = Address.of(path)
+    _chosen(IMAGE_WRITERS, at.suffix, path, "voxels")
+    if at.is_remote:
+        raise FormatError(f"{path}: found an address on the web; need a place on a disk to write to; choose one")
+    if at.inner and at.suffix not in HDF5:
+        raise FormatError(f"{path}: found a place inside a Zarr; need a new one to write to; leave out {at.inner}")
 
 
 Writer = TypeVar("Writer")
 
 
-def _chosen(writers: dict[str, Writer], suffix: str, path: Path, what: str) -> Writer:
+def _chosen(writers: dict[str, Writer], suffix: str, path: Source, what: str) -> Writer:
     if suffix not in writers:
         raise FormatError(f"{path}: found suffix {suffix!r} for {what}; need one of {', '.join(writers)}; change it")
     return writers[suffix]
