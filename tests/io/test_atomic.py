@@ -3,7 +3,7 @@ import os
 import pytest
 
 from graticule.errors import FormatError
-from graticule.io.atomic import replacing
+from graticule.io.atomic import replacing, replacing_folder
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path):
@@ -50,3 +50,24 @@ def test_a_folder_in_the_way_is_not_replaced(tmp_path):
     with pytest.raises(FormatError, match="could not be written"), replacing(tmp_path / "a.csv") as aside:
         aside.write_text("x")
     assert os.listdir(tmp_path) == ["a.csv"]
+
+
+def test_a_folder_appears_only_when_it_is_whole(tmp_path):
+    folder = tmp_path / "new" / "a.zarr"
+    with replacing_folder(folder) as aside:
+        (aside / "voxels").write_text("half")
+        assert not folder.exists()
+    assert (folder / "voxels").read_text() == "half"
+    with pytest.raises(FormatError, match=r"a\.zarr: found a folder with other things in it"), replacing_folder(folder):
+        pass
+    with replacing_folder(folder, replaceable=lambda old: (old / "voxels").exists()) as aside:
+        (aside / "more").write_text("new")
+    assert [p.name for p in folder.parent.rglob("*")] == ["a.zarr", "more"]
+
+
+def test_a_failed_folder_leaves_the_old_one_and_nothing_else(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(ValueError, match="no numbers"), replacing_folder(tmp_path / "a") as aside:
+        (aside / "voxels").write_text("half")
+        raise ValueError("no numbers")
+    assert [p.name for p in tmp_path.rglob("*")] == ["a"]

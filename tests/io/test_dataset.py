@@ -33,6 +33,21 @@ def write(path, text):
     path.write_text(text, encoding="utf-8")
 
 
+def test_volumes_may_be_folders_of_chunks(tmp_path):
+    voxels = np.random.default_rng(0).integers(0, 3, (4, 30, 40), np.uint8)
+    for room in ("images", "labels", "masks"):
+        io.write(Image(voxels > 1 if room == "masks" else voxels, "zyx", (0.1, 0.1, 0.1)), tmp_path / room / "S1.zarr")
+    io.write(Image(voxels, "zyx", (0.1, 0.1, 0.1)), tmp_path / "images" / "S2.h5")
+    io.write(Labels(Image(voxels, "zyx", (0.1, 0.1, 0.1))), tmp_path / "labels" / "S2.ome.zarr")
+    first, second = dataset.load(tmp_path).examples
+    assert (first.name, second.name) == ("S1", "S2")
+    assert np.array_equal(first.image.data[...], voxels)
+    assert np.array_equal(second.truth.image.data[...], voxels)
+    io.write(Image(voxels, "zyx", (0.1, 0.1, 0.1)), tmp_path / "masks" / "S2.zarr")
+    with pytest.raises(AnnotationError, match="found 3 different values"):
+        dataset.load(tmp_path)
+
+
 def test_a_folder_becomes_examples(folder):
     beads = dataset.load(folder)
     assert beads.name == "beads"

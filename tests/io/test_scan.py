@@ -15,6 +15,7 @@ from graticule.io.scan import (
     numeric,
     reading,
     renamed,
+    squeezed,
     to_image,
 )
 
@@ -143,3 +144,17 @@ def test_a_header_that_claims_the_impossible_is_refused_before_memory_is_asked_f
 def test_pixels_are_numbers(dtype, found):
     with pytest.raises(FormatError, match=f"found {found}"):
         numeric(np.dtype(dtype), PATH)
+
+
+def test_the_place_of_the_first_voxel_follows_its_axes():
+    turned = Scan(np.zeros((4, 5, 6)), "xzy", (1.0, 3.0, 2.0), ("",), origin_um=(10.0, 30.0, 20.0))
+    image = to_image(turned, PATH)
+    assert (image.axes, image.spacing_um, image.origin_um) == ("zyx", (3, 2, 1), (30, 20, 10))
+
+
+def test_dimensions_of_one_are_left_out_with_their_size():
+    flat = Scan(np.arange(30).reshape(1, 1, 5, 6), "tzyx", (3.0, 2.0, 1.0), ("",), origin_um=(30.0, 20.0, 10.0))
+    plane = squeezed(flat)
+    assert (plane.axes, plane.spacing_um, plane.origin_um) == ("yx", (2.0, 1.0), (20.0, 10.0))
+    assert np.array_equal(plane.data[...], np.arange(30).reshape(5, 6))
+    assert squeezed(scan("tzyx")).axes == "tzyx"

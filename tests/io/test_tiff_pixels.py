@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import basic_indices
 from graticule.errors import FormatError
 from graticule.io import tiff, tiff_pixels
 from graticule.io.lazy import Contiguous
-from graticule.io.tiff_pixels import Segments
+from graticule.io.tiff_pixels import Recent, Segments
 
 PIXELS = np.random.default_rng(0).integers(0, 60000, (5, 37, 50), np.uint16)
 RGB = np.random.default_rng(0).integers(0, 250, (37, 50, 3), np.uint8)
@@ -54,6 +54,45 @@ def test_windows_of_colours_too(tmp_path_factory, key, tiled):
         lazily = tiff.describe(path).data
     assert isinstance(lazily, Segments)
     assert np.array_equal(lazily[key], RGB[key])
+
+
+def counting(monkeypatch):
+    """Every segment that is decoded, as (page, segment)."""
+    seen = []
+    decoded = Segments._decoded
+
+    def counted(self, file, i, offset, *more):
+        seen.append(offset)
+        return decoded(self, file, i, offset, *more)
+
+    monkeypatch.setattr(Segments, "_decoded", counted)
+    return seen
+
+
+def test_a_page_is_decoded_once_for_windows_beside_each_other(tmp_path, monkeypatch, nothing_fits_in_memory):
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, compression="zlib", photometric="minisblack")
+    lazily, seen = tiff.describe(tmp_path / "a.tif").data, counting(monkeypatch)
+    for left in range(0, 50, 10):
+        assert np.array_equal(lazily[:, :, left : left + 10], PIXELS[:, :, left : left + 10])
+    assert len(seen) == len(PIXELS)
+
+
+def test_what_is_kept_of_decoded_pages_has_a_limit(tmp_path, monkeypatch, nothing_fits_in_memory):
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, compression="zlib", photometric="minisblack")
+    recent = Recent(limit=2 * PIXELS[0].nbytes)
+    monkeypatch.setattr(tiff_pixels, "RECENT", recent)
+    lazily, seen = tiff.describe(tmp_path / "a.tif").data, counting(monkeypatch)
+    for page in (0, 1, 0, 1, 2, 1, 0):
+        assert np.array_equal(lazily[page, :9], PIXELS[page, :9])
+        assert recent.bytes <= recent.limit
+    assert len(seen) == 4
+
+
+def test_two_images_keep_their_pages_apart(tmp_path, nothing_fits_in_memory):
+    for name, voxels in (("a", PIXELS), ("b", PIXELS + 1)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", voxels, compression="zlib", photometric="minisblack")
+    one, two = (tiff.describe(tmp_path / f"{name}.tif").data for name in "ab")
+    assert np.array_equal(one[1, :5] + 1, two[1, :5])
 
 
 @pytest.mark.parametrize("options", [{"imagej": True}, {"metadata": None}, {"byteorder": ">"}])

@@ -2,9 +2,9 @@
 
 ::
 
-    images/NAME.tif          or .png, .jpg, .npy
+    images/NAME.tif          or .png, .jpg, .npy, .mrc, .h5, .zarr (a folder, taken as a file)
     points/NAME.csv          or .roi, .zip; or NAME_CLASS.csv, a table for each class
-    labels/NAME.tif          instead of points, or beside them
+    labels/NAME.tif          or another of these; instead of points, or beside them
     masks/NAME.tif           optional: not 0 where the annotation is complete
     dataset.yaml             optional: pixel size, classes, specimens … (see `dataset_yaml`)
 
@@ -29,10 +29,21 @@ import numpy as np
 from graticule.errors import AnnotationError, DatasetError, FormatError, GraticuleError, SpacingError
 from graticule.example import Example
 from graticule.image import SPATIAL, Array, Image
-from graticule.io import POINT_WRITERS, READERS, dataset_yaml, describe, image_name, points_csv, read_points, tiff
+from graticule.io import (
+    POINT_WRITERS,
+    READERS,
+    dataset_yaml,
+    describe,
+    image_name,
+    is_image,
+    points_csv,
+    read_points,
+    tiff,
+)
+from graticule.io.address import Address
 from graticule.io.dataset_yaml import Header
 from graticule.io.naming import unknown
-from graticule.io.scan import Scan, renamed, to_image
+from graticule.io.scan import IN_MEMORY, Scan, renamed, to_image
 from graticule.results import Labels, Points, Result
 
 IGNORED = re.compile(r"\..*|Thumbs\.db|desktop\.ini|README.*|LICEN[CS]E.*", re.IGNORECASE)
@@ -259,10 +270,10 @@ def _by_image(folder: Path, suffixes: Sequence[str], wrong: list[GraticuleError]
     """Files by their name without suffix."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.is_dir() or IGNORED.fullmatch(path.name):
+        if (path.is_dir() and not is_image(path)) or IGNORED.fullmatch(path.name):
             continue
         name = image_name(path)
-        if path.suffix.lower() not in suffixes:
+        if Address.of(path).suffix not in suffixes:
             wrong.append(
                 FormatError(f"{path}: found suffix {path.suffix!r}; need one of {', '.join(suffixes)}; move it")
             )
@@ -480,8 +491,8 @@ def _labels(path: Path, image: Image) -> Labels:
 
 def _mask(path: Path, image: Image) -> Image:
     mask = _aligned(path, image, "mask")
-    if isinstance(mask.data, np.ndarray):
-        values = _distinct(mask.data)
+    if np.prod(mask.data.shape) * mask.data.dtype.itemsize <= IN_MEMORY:
+        values = _distinct(np.asarray(mask.data[...]))
         if len(values) > 2 or (len(values) == 2 and values[0] != 0):
             raise AnnotationError(
                 f"{path}: found {len(values)} different values; need two, 0 where the annotation is not complete and "

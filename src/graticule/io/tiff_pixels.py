@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import tifffile
 
+from graticule.box import window
 from graticule.errors import FormatError
 from graticule.image import Array, ArrayLike
-from graticule.box import window
 from graticule.io.lazy import Contiguous
 from graticule.io.scan import IN_MEMORY, SAVE_AGAIN, check_plausible, reading
 
@@ -110,11 +114,45 @@ def _check_codec(keyframe: Any, path: Path) -> None:
         ) from error
 
 
+KEPT_BYTES = 256 * 2**20
+"""Of decoded strips and tiles, for the next window: 64 pages of 2048 × 2048 bytes."""
+
+
+class Recent:
+    """What was decoded last, up to so many bytes; what was not needed for longest goes first."""
+
+    def __init__(self, limit: int = KEPT_BYTES) -> None:
+        self.limit = limit
+        self.bytes = 0
+        self._kept: OrderedDict[Any, Array] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Any, make: Callable[[], Array]) -> Array:
+        """What `make` gives, now or at an earlier time."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        found = make()
+        with self._lock:
+            if key not in self._kept and found.nbytes <= self.limit:
+                self._kept[key] = found
+                self.bytes += found.nbytes
+            while self.bytes > self.limit:
+                self.bytes -= self._kept.popitem(last=False)[1].nbytes
+        return found
+
+
+RECENT = Recent()
+"""Shared by all images, so that a hundred open ones need no more memory than one."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Segments:
     """Compressed pages of which a window decodes only the strips or tiles it touches; nothing stays open.
 
-    `pages` holds, page by page, the offsets and the byte counts of the segments, and JPEG tables if any.
+    `pages` holds, page by page, the offsets and the byte counts of the segments, and JPEG tables if any. Segments of
+    which a window takes a part are kept for the windows beside it.
     """
 
     path: Path
@@ -122,6 +160,7 @@ class Segments:
     dtype: np.dtype[Any]
     pages: tuple[tuple[tuple[int, ...], tuple[int, ...], bytes | None], ...]
     keyframe: Any
+    identity: object = field(default_factory=object)
 
     @classmethod
     def of(cls, file: tifffile.TiffFile, series: Any, path: Path) -> Segments | None:
@@ -159,11 +198,17 @@ class Segments:
             x0, x1 = max(columns.start, left), min(columns.stop, left + width)
             if y0 >= y1 or x0 >= x1:
                 continue
-            file.seek(offset)
-            segment = self.keyframe.decode(file.read(count), i, jpegtables=tables)[0][0]
+            decode = partial(self._decoded, file, i, offset, count, tables)
+            whole = y1 - y0 == height and x1 - x0 == width
+            segment = decode() if whole else RECENT.get((self.identity, page, i), decode)
             part = segment[y0 - top : y1 - top, x0 - left : x1 - left]
             part = part[..., 0] if len(plane) == 2 else part[..., plane[2]]
             out[y0 - rows.start : y1 - rows.start, x0 - columns.start : x1 - columns.start] = part
+
+    def _decoded(self, file: Any, i: int, offset: int, count: int, tables: bytes | None) -> Array:
+        file.seek(offset)
+        segment: Array = self.keyframe.decode(file.read(count), i, jpegtables=tables)[0][0]
+        return segment
 
 
 def _reopened(path: Path) -> ArrayLike:
