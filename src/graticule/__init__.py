@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from graticule.image import Image
     from graticule.io import read
     from graticule.results import Labels, Points
+    from graticule.tasks.tissue_texture import em_texture_masking
     from graticule.workflows.check import check
     from graticule.workflows.cross_validate import cross_validate
     from graticule.workflows.evaluate import evaluate
@@ -34,6 +35,7 @@ __all__ = [
     "__version__",
     "check",
     "cross_validate",
+    "em_texture_masking",
     "evaluate",
     "predict",
     "read",
@@ -49,6 +51,7 @@ _HOME = {
     "Points": "graticule.results",
     "check": "graticule.workflows.check",
     "cross_validate": "graticule.workflows.cross_validate",
+    "em_texture_masking": "graticule.tasks.tissue_texture",
     "evaluate": "graticule.workflows.evaluate",
     "predict": "graticule.workflows.predict",
     "read": "graticule.io",

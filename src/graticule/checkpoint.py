@@ -19,7 +19,7 @@ from graticule.errors import CheckpointError
 from graticule.io.atomic import replacing
 from graticule.settings import from_plain, to_plain
 from graticule.task import Task, Weights
-from graticule.tasks import TASKS
+from graticule.tasks import LABEL_FREE, TASKS
 
 FORMAT = 1
 
@@ -69,11 +69,12 @@ class Checkpoint:
             raise CheckpointError(
                 f"{path} has model format {card.get('format')}, this version reads {FORMAT}; update graticule"
             )
-        if card["task"] not in TASKS:
+        known = {**TASKS, **LABEL_FREE}
+        if card["task"] not in known:
             raise CheckpointError(
-                f"{path} is for task {card['task']!r}, this version knows {', '.join(TASKS)}; update graticule"
+                f"{path} is for task {card['task']!r}, this version knows {', '.join(known)}; update graticule"
             )
-        return cls(from_plain(TASKS[card["task"]], card["settings"], str(path)), weights, card["made_by"])
+        return cls(from_plain(known[card["task"]], card["settings"], str(path)), weights, card["made_by"])
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -11,9 +11,14 @@ from graticule.tasks import beads, beads_log, tissue
 from graticule.tasks.beads import Beads
 from graticule.tasks.beads_log import LogBeads
 from graticule.tasks.tissue import Tissue
+from graticule.tasks.tissue_baselines import TissueDog, TissueOtsu
+from graticule.tasks.tissue_texture import TissueTexture
 
 TASKS: dict[str, type[Any]] = {Beads.name: Beads, Tissue.name: Tissue}
-"""Every task by name. To add one, write its file and name it here."""
+"""Every task that can be trained, by name. To add one, write its file and name it here."""
+
+LABEL_FREE: dict[str, type[Any]] = {kind.name: kind for kind in (TissueTexture, TissueOtsu, TissueDog)}
+"""Methods that need no training, by the name that `--model` takes in place of a file."""
 
 PRESETS: dict[str, Mapping[str, Mapping[str, Any]]] = {
     Beads.name: beads.PRESETS,
@@ -24,4 +29,4 @@ PRESETS: dict[str, Mapping[str, Mapping[str, Any]]] = {
 BASELINES: dict[str, Callable[[Any, Sequence[Example]], Task]] = {Beads.name: beads_log.baseline}
 """By task name: a classical method for the same classes, tuned on annotated examples; printed beside every figure."""
 
-__all__ = ["BASELINES", "PRESETS", "TASKS", "Beads", "LogBeads", "Tissue"]
+__all__ = ["BASELINES", "LABEL_FREE", "PRESETS", "TASKS", "Beads", "LogBeads", "Tissue", "TissueTexture"]
