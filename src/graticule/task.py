@@ -221,6 +221,8 @@ class Task(Protocol):
     name: ClassVar[str]
     objective: ClassVar[str]
     """Which of the `Scores` says how good a model is; higher is better."""
+    adjustable: ClassVar[tuple[str, ...]]
+    """Settings that may be changed after training: what becomes of the maps, not how they are made."""
 
     @property
     def grid(self) -> Grid: ...

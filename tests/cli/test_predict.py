@@ -73,7 +73,7 @@ def test_a_failure_half_way_leaves_the_earlier_result(graticule, model, picture,
     def fails(*_, **__):
         raise OSError(28, "No space left on device", "objects.csv")
 
-    monkeypatch.setattr("graticule.workflows.predict_files.write", fails)
+    monkeypatch.setattr("graticule.workflows.write_found.write", fails)
     assert "No space" in graticule(*words).err
     assert (tmp_path / "found" / "picture" / "run.json").read_text() == before
     assert [path.name for path in (tmp_path / "found").iterdir()] == ["picture"]

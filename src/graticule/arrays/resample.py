@@ -133,7 +133,8 @@ class _Axis:
     def _places(self) -> Array:
         """Where the new voxels' centres lie, in old voxels."""
         centres = (np.arange(self.start, self.stop) + 0.5) * (self.old / self.new) - 0.5
-        return np.clip(np.floor(centres + 0.5) if self.order == 0 else centres, 0, self.old - 1)
+        places: Array = np.clip(np.floor(centres + 0.5) if self.order == 0 else centres, 0, self.old - 1)
+        return places
 
     def apply(self, voxels: Array, number: int) -> Array:
         """Smoothed and interpolated along axis `number`."""
@@ -142,7 +143,7 @@ class _Axis:
         if self.sigma:
             voxels = gaussian_filter1d(voxels, self.sigma, axis=number, mode="nearest", truncate=TRUNCATE)
         low = np.floor(self._places()).astype(int)
-        here = voxels.take(low - self.source.start, number)
+        here: Array = voxels.take(low - self.source.start, number)
         if self.order == 0:
             return here
         high = np.minimum(low + 1, self.old - 1)

@@ -22,7 +22,12 @@ def predict(
     mask: Path | None = None,
     mask_margin_nm: float = 0.0,
     threshold: Annotated[tuple[float, ...] | None, Parameter(consume_multiple=True, negative=())] = None,
+    set_: Annotated[
+        list[str] | None, Parameter(name="--set", consume_multiple=True, negative=(), allow_leading_hyphen=False)
+    ] = None,
     tta: Annotated[bool, Parameter(negative=())] = False,
+    memory: str | None = None,
+    resume: Annotated[bool, Parameter(negative=())] = False,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     device: Device = "auto",
     spacing_um: SpacingUm = None,
@@ -32,31 +37,43 @@ def predict(
 ) -> int:
     """Find what a model was made for, in your images.
 
-    Each image's results lie in OUT/NAME: objects.csv (every object with its place in pixels and µm, class and
-    confidence), objects.zip (the same as ImageJ selections), overlay.png and run.json (how they were made). An image
+    Each image's results lie in OUT/NAME. Of objects: objects.csv (every one with its place in pixels and µm, class and
+    confidence) and objects.zip (the same as ImageJ selections). Of outlines: mask.tif and confidence.tif or, of a
+    volume, confidence.ome.zarr with the labels inside. Always overlay.png and run.json (how they were made). An image
     that cannot be read is reported, and the others are done.
 
     Parameters
     ----------
     images
-        Image files, or folders of them: TIFF, PNG, JPEG or NumPy.
+        Image files, folders of them, or addresses: see graticule info --help for the formats. A place inside a file is
+        named after a colon: volume.zarr:/0, volume.h5:/data.
     model
-        A model file made by graticule train; several of the same classes are averaged.
+        A model file made by graticule train; several of the same classes are averaged. Or the name of a method that
+        needs no training: tissue-texture.
     out
         Folder for the results; needed unless --dry-run. Earlier results of the same images are replaced.
     mask
-        Objects count only where this image is not 0; for several images, a folder with a mask of each name.
+        Look only where this image is not 0: blocks without any of it are skipped. It may be coarser than the image. For
+        several images, a folder with a mask of each name, or results of an earlier run that outlined something.
     mask_margin_nm
         Also keep objects up to this far outside the mask.
     threshold
         Confidence from which an object counts, in place of the model's own: one number, or one for each class.
     tta
         Average over turned and mirrored views: eight times slower, a little more accurate.
+    set_
+        Other settings than the model's own, as NAME=VALUE: all of a method without training, e.g. block_size=32; of a
+        trained model what becomes of its confidences, e.g. grow_um=0.2.
+    memory
+        What the program may take at its peak, e.g. 2GB: blocks are made to fit.
+    resume
+        Go on with a run that was stopped: same command, plus this.
     dry_run
-        Only say what would be done: sizes, tiles, memory.
+        Only say what would be done: blocks, memory, room on disk, time (one block is computed to measure it).
     """
     from graticule.cli.voice import Voice
     from graticule.errors import FormatError
+    from graticule.workflows.budget import bytes_of
     from graticule.workflows.predict_files import Job, Reading, check_job, image_files, load_models
 
     voice = Voice(common)
@@ -66,7 +83,7 @@ def predict(
         raise FormatError("found no --out; need a folder for the results; add e.g. -o found")
     files = image_files(images)
     job = Job(
-        models=load_models(model, threshold or ()),
+        models=load_models(model, threshold or (), set_ or ()),
         files=tuple(model),
         out=out or Path(),
         reading=Reading(spacing_um=spacing_um, channel=channel, axes=axes),
@@ -75,6 +92,8 @@ def predict(
         tta=tta,
         device=device,
         seed=common.seed,
+        memory=None if memory is None else bytes_of(memory),
+        resume=resume,
     )
     if dry_run:
         return _each(voice, files, job, _plan)
@@ -101,19 +120,38 @@ def _each(voice: Voice, files: Sequence[Path], job: Job, do: Any) -> int:
 
 def _predict(voice: Voice, file: Path, job: Job) -> dict[str, Any]:
     from graticule.cli.progress import tiles
+    from graticule.inference.store import begun
+    from graticule.io import image_name
     from graticule.workflows.predict_files import predict_file
+    from graticule.workflows.results import unfinished
 
+    left = unfinished(job.out / image_name(file))
+    if begun(left) and not job.resume:
+        voice.say(f"found {left} of a run that was stopped; beginning anew (--resume would have gone on)")
     with tiles(voice, file.name) as progress:
         done = predict_file(file, job, progress)
-    found = ", ".join(f"{count} {name}" for name, count in done.counts.items())
-    voice.show(f"{done.image}: {found}  ({done.seconds:.1f} s)  {done.folder}/")
+    voice.show(f"{done.image}: {done.said}  ({done.seconds:.1f} s)  {done.folder}/")
     return {"image": str(file), "out": str(done.folder), "counts": dict(done.counts), "seconds": done.seconds}
 
 
 def _plan(voice: Voice, file: Path, job: Job) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from graticule.cli.progress import clock
+    from graticule.inference.plan import MB
     from graticule.workflows.predict_files import plan_file
 
-    image, plan = plan_file(file, job)
+    image, plan, takes = plan_file(file, job)
     size = " x ".join(map(str, image.shape))
     voice.show(f"{file}: {size} voxels of {' x '.join(f'{s:.6g}' for s in image.spacing_um)} µm; {plan}")
-    return {"image": str(file), "shape": image.shape, "spacing_um": image.spacing_um, "tiles": len(plan.tiles)}
+    memory = f"{takes.peak_bytes / MB:,.0f} MB of memory at the peak, " if takes.peak_bytes else ""
+    disk = f"at most {takes.output_bytes / MB:,.0f} MB on disk, " if takes.output_bytes else ""
+    voice.show(f"  {len(plan.blocks)} block(s), {plan.workers} at once: {memory}{disk}about {clock(takes.seconds)}")
+    return {
+        "image": str(file),
+        "shape": image.shape,
+        "spacing_um": image.spacing_um,
+        "tiles": len(plan.tiles),
+        "blocks": len(plan.blocks),
+        **asdict(takes),
+    }

@@ -128,7 +128,7 @@ def save(points: Points, path: Path) -> None:
     """Whole or not at all."""
     values: dict[str, Any] = {each.name: getattr(points, each.name) for each in fields(Points)}
     with replacing(path) as aside, aside.open("wb") as file:
-        np.savez(file, **{name: np.asarray(value) for name, value in values.items() if value is not None})
+        np.savez(file, allow_pickle=False, **{name: value for name, value in values.items() if value is not None})
 
 
 def load(path: Path) -> Points:

@@ -65,6 +65,7 @@ class LogBeads:
 
     name: ClassVar[str] = "beads-log"
     objective: ClassVar[str] = "f1"
+    adjustable: ClassVar[tuple[str, ...]] = ("thresholds",)
 
     classes: tuple[str, ...] = ()
     diameters_nm: tuple[float, ...] = ()

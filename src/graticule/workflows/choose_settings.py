@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,31 @@ def choose(
     chosen = {**preset_settings(kind, preset), **file_settings(kind, file), **checked(kind, given, "settings")}
     task: Trainable = kind(**{**_from_dataset(kind, dataset, chosen), **chosen})
     return task
+
+
+def adjusted(task: Any, words: Sequence[str], *, every: bool) -> Any:
+    """`task` with settings typed as ``name=value``, e.g. ``grow_um=0.2``.
+
+    `every`: all of them may be changed, as of a method that was not trained. Else those that its `adjustable` names: the
+    others a network has learnt with.
+    """
+    typed = checked(type(task), dict(_pair(word) for word in words), "--set")
+    free = tuple(field.name for field in fields(task)) if every else getattr(task, "adjustable", ())
+    fixed = [name for name in typed if name not in free]
+    if fixed:
+        able = f"those that can be changed are {', '.join(free)}" if free else "none of this model's can be changed"
+        raise SettingsError(f"--set: found {fixed[0]}, which the model has learnt with; {able}")
+    return replace(task, **typed)
+
+
+def _pair(word: str) -> tuple[str, Any]:
+    name, equals, text = word.partition("=")
+    if not equals or not name.strip():
+        raise SettingsError(f"--set: found {word!r}; need NAME=VALUE, e.g. grow_um=0.2")
+    try:
+        return name.strip(), tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), text.strip()
 
 
 def preset_settings(kind: type[Any], name: str | None) -> Settings:

@@ -21,10 +21,10 @@ from graticule.results import Points
 from graticule.task import Scores, Task
 from graticule.workflows.cross_validate import find
 from graticule.workflows.predict import joint_task
-from graticule.workflows.predict_files import class_diameters_um
 from graticule.workflows.provenance import made_on, pixel_hash
 from graticule.workflows.ready import ready
 from graticule.workflows.results import MARK, result_folder
+from graticule.workflows.write_found import class_diameters_um
 
 Say = Callable[[str], None]
 

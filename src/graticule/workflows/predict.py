@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 from graticule.arrays.intensity import levels
-from graticule.arrays.resample import to_spacing
+from graticule.arrays.resample import planned_shape, to_spacing, with_shape
 from graticule.checkpoint import Checkpoint
-from graticule.errors import CheckpointError, FormatError
+from graticule.errors import CheckpointError
 from graticule.image import Image
 from graticule.inference import Plan, averaged, make_plan, run, symmetric
-from graticule.inference.run import Progress
-from graticule.results import Points, Result
+from graticule.inference.find import Finding
+from graticule.inference.gate import Gate
+from graticule.inference.outline import Outlining
+from graticule.inference.plan import stored_chunk
+from graticule.inference.run import Prepare, Progress
+from graticule.inference.store import Store
+from graticule.io.omezarr_write import CHUNK_2D, CHUNK_3D
+from graticule.results import Labels, Points, Result
 from graticule.settings import to_plain
 from graticule.task import Forward, Task
+
+CHUNKS = {2: CHUNK_2D, 3: CHUNK_3D}
 
 
 def predict(
@@ -32,24 +44,30 @@ def predict(
 ) -> Result:
     """What the model, or the mean of several models of one task, finds in `image`.
 
+    Labels come back in memory, on the image's own voxels; `predict_file` writes those of larger images block by block.
+
     Parameters
     ----------
     image
         At any magnification: it is resampled to the model's pixel size, and results are in µm and fit the original.
     mask
-        Not 0 where objects may be; same place and shape as `image`. Objects up to `mask_margin_um` outside it are kept.
+        Not 0 where objects may be; shows the same as `image`, in as many voxels or in fewer. Nothing is computed where
+        it is 0, but for what lies up to `mask_margin_um` outside it.
     tta
         Average over the eight symmetries of a square: eight times slower, a little more accurate.
     """
-    models = [models] if isinstance(models, Checkpoint) else list(models)
-    task = joint_task(models)
-    maps = predict_maps(image, models, tta=tta, device=device, progress=progress)
-    found = task.decode(maps)
-    if isinstance(found, Points):
-        found = within(found, image)
-        if mask is not None:
-            found = inside_mask(found, mask, image, mask_margin_um)
-    return found
+    models = as_list(models)
+    setup = set_up(image, models, tta=tta, device=device)
+    gate = None if mask is None else Gate(mask, setup.working, mask_margin_um)
+    with TemporaryDirectory(prefix="graticule-") as folder:
+        store = Store.begin(Path(folder) / "run", {})
+        if is_outlining(setup.task):
+            job = outlining(setup, setup.plan(stored=True), store, gate)
+            job.go(progress)
+            labels = Image(np.asarray(job.labels.image.data[...]), *_place(setup.working))
+            return Labels(on_voxels_of(image, labels))
+        found, _ = finding(setup, setup.plan(), store, gate).go(progress)
+    return within(found, image)
 
 
 def predict_maps(
@@ -61,28 +79,124 @@ def predict_maps(
     progress: Progress | None = None,
 ) -> Image:
     """The maps that `predict` decodes: decoding them anew at another threshold needs no network."""
+    setup = set_up(image, models, tta=tta, device=device)
+    return run(setup.forward, setup.prepare, setup.working, setup.plan(), progress)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setup:
+    """A task made ready for one image.
+
+    Attributes
+    ----------
+    working
+        The image on the task's grid.
+    measured
+        What a label-free task measured on it.
+    """
+
+    task: Task
+    image: Image
+    working: Image
+    forward: Forward
+    prepare: Prepare
+    measured: dict[str, Any]
+
+    def plan(self, *, stored: bool = False, memory: int | None = None) -> Plan:
+        """What there is to do; `stored`: in blocks of whole chunks."""
+        return plan_of(self.task, self.working, stored=stored, memory=memory)
+
+
+def set_up(image: Image, models: Sequence[Checkpoint], *, tta: bool = False, device: str = "auto") -> Setup:
+    """All that has to be known of the whole image, measured once, and a function from pixels to maps."""
     task = joint_task(models)
     working = to_spacing(image, task.grid.spacing_um)
-    prepare = partial(task.prepare, levels=levels(working))
-    return run(joint_forward(models, tta, device), prepare, working, make_plan(working, task.grid), progress)
+    _check_fits(working, task)
+    measure = getattr(task, "measure", None)
+    measured = {} if measure is None else dict(measure(working))
+    known = [replace(model, weights={**measured, **model.weights}) for model in models]
+    forward = averaged([m.task.forward(m.weights, device) for m in known])
+    forward = symmetric(forward, task.grid.vector) if tta else forward
+    return Setup(task, image, working, forward, partial(task.prepare, levels=levels(working)), measured)
 
 
-def plan(image: Image, models: Sequence[Checkpoint]) -> Plan:
+def plan(image: Image, models: Sequence[Checkpoint], *, memory: int | None = None) -> Plan:
     """What `predict` would do."""
     task = joint_task(models)
-    shape = tuple(
-        max(1, round(n * a / b)) for n, a, b in zip(image.shape, image.spacing_um, task.grid.spacing_um, strict=False)
+    _check_fits(image, task)
+    spacing = task.grid.spacing_um or image.spacing_um
+    shape = planned_shape(image, spacing)
+    stand_in = Image(np.broadcast_to(np.uint8(0), shape), image.axes, spacing)
+    return plan_of(task, stand_in, stored=is_outlining(task), memory=memory)
+
+
+def plan_of(task: Task, working: Image, *, stored: bool, memory: int | None) -> Plan:
+    """Blocks over an image that lies on the task's grid."""
+    chunk = chunk_of(task, working.ndim) if stored else ()
+    return make_plan(working, task.grid, chunk=chunk, memory=memory, workers=cores())
+
+
+def _check_fits(image: Image, task: Task) -> None:
+    """Too many axes are said as such, before voxel sizes are compared."""
+    if image.ndim != len(task.grid.spacing_um or image.spacing_um) or len(image.axes) != image.ndim:
+        make_plan(image, task.grid)
+
+
+def outlining(setup: Setup, plan: Plan, store: Store, gate: Gate | None) -> Outlining:
+    """The run of a task whose results are labels."""
+    return Outlining(
+        task=setup.task,
+        regions=setup.task.regions,  # type: ignore[attr-defined]
+        forward=setup.forward,
+        prepare=setup.prepare,
+        image=setup.working,
+        plan=plan,
+        store=store,
+        chunk=chunk_of(setup.task, setup.working.ndim),
+        gate=gate,
     )
-    if len(shape) != len(task.grid.spacing_um) or image.ndim != len(shape):
-        return make_plan(image, task.grid)
-    stand_in = Image(np.broadcast_to(np.uint8(0), shape), image.axes, task.grid.spacing_um)
-    return make_plan(stand_in, task.grid)
 
 
-def joint_forward(models: Sequence[Checkpoint], tta: bool, device: str) -> Forward:
-    """The mean of the models' maps, over turned and mirrored views if asked for."""
-    forward = averaged([m.task.forward(m.weights, device) for m in models])
-    return symmetric(forward, models[0].task.grid.vector) if tta else forward
+def finding(setup: Setup, plan: Plan, store: Store, gate: Gate | None) -> Finding:
+    """The run of a task whose results are points."""
+    return Finding(
+        task=setup.task,
+        forward=setup.forward,
+        prepare=setup.prepare,
+        image=setup.working,
+        plan=plan,
+        store=store,
+        gate=gate,
+    )
+
+
+def chunk_of(task: Task, ndim: int) -> tuple[int, ...]:
+    """Chunks that results are stored in."""
+    return stored_chunk(task.grid, ndim, CHUNKS[ndim])
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def is_outlining(task: Task) -> bool:
+    """Whether its results are labels."""
+    return hasattr(task, "regions")
+
+
+def on_voxels_of(image: Image, labels: Image) -> Image:
+    """`labels`, found on another grid, on the image's own voxels."""
+    return replace(with_shape(labels, image.shape, order=0), spacing_um=image.spacing_um, origin_um=image.origin_um)
+
+
+def _place(image: Image) -> tuple[str, tuple[float, ...], tuple[float, ...]]:
+    return image.axes, image.spacing_um, image.origin_um
+
+
+def as_list(models: Checkpoint | Sequence[Checkpoint]) -> list[Checkpoint]:
+    """One model or several, as several."""
+    return [models] if isinstance(models, Checkpoint) else list(models)
 
 
 def joint_task(models: Sequence[Checkpoint]) -> Task:
@@ -96,6 +210,12 @@ def joint_task(models: Sequence[Checkpoint]) -> Task:
     return first if len(models) == 1 else first.averaged([m.task for m in models])
 
 
+def joint_forward(models: Sequence[Checkpoint], tta: bool, device: str) -> Forward:
+    """The mean of the models' maps, over turned and mirrored views if asked for."""
+    forward = averaged([m.task.forward(m.weights, device) for m in models])
+    return symmetric(forward, models[0].task.grid.vector) if tta else forward
+
+
 def _identity(task: Task) -> object:
     return to_plain(task).get("classes")
 
@@ -105,13 +225,3 @@ def within(found: Points, image: Image) -> Points:
     voxels = image.to_voxels(found.position_um)
     on_image = (voxels >= -0.5) & (voxels <= np.array(image.shape) - 0.5)
     return found[np.all(on_image, axis=1)]
-
-
-def inside_mask(found: Points, mask: Image, image: Image, margin_um: float = 0.0) -> Points:
-    """Those on a voxel of `mask` that is not 0, or within `margin_um` of one."""
-    if mask.shape != image.shape:
-        raise FormatError(f"found a mask of {mask.shape} pixels for an image of {image.shape}; they must be the same")
-    outside = np.asarray(mask.data[...]) == 0
-    allowed = distance_transform_edt(outside, sampling=image.spacing_um) <= margin_um if outside.any() else ~outside
-    voxels = np.clip(np.round(image.to_voxels(found.position_um)).astype(int), 0, np.array(image.shape) - 1)
-    return found[allowed[tuple(voxels.T)]]

@@ -11,20 +11,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from graticule.checkpoint import Checkpoint
 from graticule.errors import CheckpointError, FormatError, GraticuleError, SettingsError
 from graticule.image import Image
 from graticule.inference import Plan
+from graticule.inference.gate import Gate
 from graticule.inference.run import Progress
-from graticule.io import READERS, image_name, read, write
+from graticule.io import READERS, image_name, is_image, read
 from graticule.nets.forward import choose_device
-from graticule.report.overlay import draw_overlay
-from graticule.results import Points, Result
 from graticule.settings import to_plain
 from graticule.task import Task
-from graticule.workflows.predict import joint_task, plan, predict
-from graticule.workflows.provenance import made_on, sha256
-from graticule.workflows.results import MARK, check_result_folder, result_folder
+from graticule.tasks import LABEL_FREE
+from graticule.workflows.budget import Estimate, budget, estimate
+from graticule.workflows.choose_settings import adjusted
+from graticule.workflows.masks import is_inside, is_single_mask, mask_of, open_mask
+from graticule.workflows.predict import is_outlining, joint_task, set_up
+from graticule.workflows.provenance import fingerprint, made_on, sha256
+from graticule.workflows.results import MARK, check_result_folder, resumable_folder
+from graticule.workflows.write_found import write_outlines, write_points
 
 NM = 1e-3  # µm
 
@@ -52,6 +58,10 @@ class Job:
         A file, or a folder with a file of each image's name: where objects may be.
     mask_margin_nm
         How far outside the mask objects are kept.
+    memory
+        Bytes that the whole program may take at its peak; None: what the model's own tiles take.
+    resume
+        Go on with what an earlier run of the same job left unfinished.
     """
 
     models: tuple[Checkpoint, ...]
@@ -63,6 +73,8 @@ class Job:
     tta: bool = False
     device: str = "auto"
     seed: int = 0
+    memory: int | None = None
+    resume: bool = False
 
     @cached_property
     def task(self) -> Task:
@@ -73,8 +85,7 @@ class Job:
         """For run.json."""
         return [
             {
-                "file": str(file.resolve()),
-                "sha256": sha256(file),
+                **({"sha256": sha256(file), "file": str(file.resolve())} if file.is_file() else {"method": str(file)}),
                 "made": model.made_by.get("time"),
                 "score": model.made_by.get("score"),
             }
@@ -84,30 +95,56 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What was found in one image, and where it is written."""
+    """What was found in one image, and where it is written.
+
+    Attributes
+    ----------
+    counts
+        Points of each class; of what was outlined, voxels of each class or the number of objects.
+    said
+        The same in a sentence, and what a mask spared.
+    """
 
     image: str
     folder: Path
     counts: Mapping[str, int]
+    said: str
     seconds: float
 
 
-def load_models(files: Sequence[Path], thresholds: Sequence[float] = ()) -> tuple[Checkpoint, ...]:
-    """The models in `files`, at other thresholds than their own if any are given: one for all classes, or one each."""
+def load_models(
+    files: Sequence[Path], thresholds: Sequence[float] = (), settings: Sequence[str] = ()
+) -> tuple[Checkpoint, ...]:
+    """The models in `files`, at other thresholds than their own if any are given: one for all classes, or one each.
+
+    A method that needs no training goes by its name. `settings` are changed, as ``name=value``, where they can be.
+    """
     pictures = [str(file) for file in files if file.suffix.lower() in READERS]
     if pictures:
         raise CheckpointError(
             f"found the image {pictures[0]} where a model is needed; name images before --model: "
             "graticule predict IMAGE… --model MODEL -o DIR"
         )
-    models = [Checkpoint.load(file) for file in files]
+    models = [load_model(file) for file in files]
+    if settings:
+        models = [replace(m, task=adjusted(m.task, settings, every=not m.weights)) for m in models]
     return tuple(replace(model, task=_at(model.task, thresholds)) for model in models)
+
+
+def load_model(file: Path) -> Checkpoint:
+    """The model in a file, or a label-free method by its name."""
+    if str(file) in LABEL_FREE and not file.exists():
+        return Checkpoint(LABEL_FREE[str(file)]())
+    return Checkpoint.load(file)
 
 
 def _at(task: Any, thresholds: Sequence[float]) -> Task:
     if not thresholds:
         return task  # type: ignore[no-any-return]
-    if "thresholds" not in {f.name for f in fields(task)}:
+    names = {f.name for f in fields(task)}
+    if "threshold" in names and len(thresholds) == 1:
+        return replace(task, threshold=thresholds[0])  # type: ignore[no-any-return]
+    if "thresholds" not in names:
         raise SettingsError(f"found --threshold, but task {task.name} has none; leave it out")
     if not all(0 <= t <= 1 for t in thresholds):
         raise SettingsError(f"found --threshold {' '.join(f'{t:g}' for t in thresholds)}; need numbers from 0 to 1")
@@ -126,8 +163,8 @@ def image_files(given: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in given:
         inside = (
-            sorted(p for p in path.iterdir() if p.suffix.lower() in READERS and p.name[0] != ".")
-            if path.is_dir()
+            sorted(p for p in path.iterdir() if is_image(p) and p.name[0] != ".")
+            if path.is_dir() and not is_image(path)
             else [path]
         )
         if not inside:
@@ -146,9 +183,9 @@ def image_files(given: Sequence[Path]) -> list[Path]:
 def check_job(job: Job, files: Sequence[Path]) -> None:
     """Refuse what is wrong with the whole job before the first image is read."""
     choose_device(job.device)
-    if job.mask is not None and not job.mask.exists():
+    if job.mask is not None and not job.mask.exists() and not is_inside(job.mask):
         raise FormatError(f"{job.mask}: found no such file or folder; give a mask, or a folder of masks")
-    if job.mask is not None and job.mask.is_file() and len(files) > 1:
+    if job.mask is not None and is_single_mask(job.mask) and len(files) > 1:
         raise FormatError(f"{job.mask}: found one mask for {len(files)} images; give a folder with a mask of each name")
     assert job.task is not None
     for file in files:
@@ -156,30 +193,49 @@ def check_job(job: Job, files: Sequence[Path]) -> None:
 
 
 def predict_file(file: Path, job: Job, progress: Progress | None = None) -> Done:
-    """Find what the models were made for in one file, and write it all, or nothing, to ``OUT/NAME``."""
+    """Find what the models were made for in one file, and write it to ``OUT/NAME``.
+
+    The folder appears whole or not at all. What a run that was stopped has finished lies beside it, to be resumed.
+    """
     began = time.monotonic()
     with naming(file):
         image = open_image(file, job.reading)
-        mask_file = _mask_file(job.mask, file)
-        mask = None if mask_file is None else _open_mask(mask_file, image)
-        margin_um = job.mask_margin_nm * NM
-        found = predict(
-            image, job.models, mask=mask, mask_margin_um=margin_um, tta=job.tta, device=job.device, progress=progress
-        )
+        mask_file = mask_of(job.mask, file)
+        mask = None if mask_file is None else open_mask(mask_file, image)
+        setup = set_up(image, job.models, tta=job.tta, device=job.device)
+        laid_out = setup.plan(stored=is_outlining(job.task), memory=budget(job.memory))
+        gate = None if mask is None else Gate(mask, setup.working, job.mask_margin_nm * NM)
+    identity = _identity(file, image, mask_file, job, laid_out, setup.measured)
+    many = len(laid_out.blocks) > 1
+    with resumable_folder(job.out / image_name(file), identity, resume=job.resume, worth_keeping=many) as store:
+        with naming(file):
+            write = write_outlines if is_outlining(job.task) else write_points
+            found = write(setup, laid_out, store, gate, file.name, progress)
+        seconds = time.monotonic() - began
+        facts = {
+            "command": "predict",
+            **made_on(),
+            **{key: value for key, value in identity.items() if key not in ("plan", "measured")},
+            "device": choose_device(job.device),
+            "seed": job.seed,
+            "plan": {"summary": str(laid_out), **identity["plan"]},
+            "measured": identity["measured"],
+            **found.facts,
+            "counts": found.counts,
+            "seconds": round(seconds, 2),
+        }
+        (store.folder / MARK).write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
     folder = job.out / image_name(file)
-    seconds = time.monotonic() - began
-    with result_folder(folder) as aside:
-        write_objects(found, image, aside, class_diameters_um(job.task), title=file.name)
-        facts = _facts(file, image, mask_file, found, job, seconds)
-        (aside / MARK).write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
-    return Done(image=image_name(file), folder=folder, counts=counts(found), seconds=seconds)
+    return Done(image=image_name(file), folder=folder, counts=found.counts, said=found.said, seconds=seconds)
 
 
-def plan_file(file: Path, job: Job) -> tuple[Image, Plan]:
-    """What `predict_file` would do."""
+def plan_file(file: Path, job: Job) -> tuple[Image, Plan, Estimate]:
+    """What `predict_file` would do, and what that would take: one block is computed to see."""
     with naming(file):
         image = open_image(file, job.reading)
-        return image, plan(image, job.models)
+        setup = set_up(image, job.models, tta=job.tta, device=job.device)
+        laid_out = setup.plan(stored=is_outlining(job.task), memory=budget(job.memory))
+        return image, laid_out, estimate(setup, laid_out)
 
 
 @contextmanager
@@ -198,59 +254,13 @@ def open_image(file: Path, reading: Reading) -> Image:
     return read(file, spacing_um=reading.spacing_um, channel=reading.channel, axes=reading.axes)
 
 
-def write_objects(
-    found: Result, image: Image, folder: Path, diameters_um: Mapping[str, float], *, title: str = ""
-) -> None:
-    """The table, ImageJ's selections (none if nothing was found), and a picture to look at."""
-    assert isinstance(found, Points), "labels come with the first task that makes some"
-    write(found, folder / "objects.csv", on=image)
-    if len(found):
-        write(found, folder / "objects.zip", on=image)
-    draw_overlay(found, image, folder / "overlay.png", diameters_um=diameters_um, title=title)
-
-
-def class_diameters_um(task: Task) -> dict[str, float]:
-    """Of each class, as far as the task has classes with sizes: for rings around what was found."""
-    settings = to_plain(task)
-    pairs = zip(settings.get("classes", ()), settings.get("diameters_nm", ()), strict=False)
-    return {name: diameter_nm * NM for name, diameter_nm in pairs}
-
-
-def counts(found: Result) -> dict[str, int]:
-    """Objects of each class."""
-    assert isinstance(found, Points)
-    return {name: int((found.kind == kind).sum()) for kind, name in enumerate(found.kinds)}
-
-
-def _mask_file(mask: Path | None, file: Path) -> Path | None:
-    """The mask of this image: itself, or that of the image's name in a folder."""
-    if mask is None or mask.is_file():
-        return mask
-    name = image_name(file)
-    own = [path for path in sorted(mask.iterdir()) if image_name(path) == name and path.suffix.lower() in READERS]
-    if not own:
-        raise FormatError(f"{file}: found no mask of the name {name} in {mask}; add one, or leave --mask out")
-    return own[0]
-
-
-def _open_mask(file: Path, image: Image) -> Image:
-    mask = read(file, spacing_um=image.spacing_um)
-    if mask.shape != image.shape:
-        found, needed = (" x ".join(map(str, shape)) for shape in (mask.shape, image.shape))
-        raise FormatError(f"{file}: found a mask of {found} pixels; need {needed}, as the image has; redraw it on it")
-    return mask
-
-
-def _facts(file: Path, image: Image, mask: Path | None, found: Result, job: Job, seconds: float) -> dict[str, Any]:
-    """run.json: all that is needed to say where a number came from, and to get it again."""
+def _identity(
+    file: Path, image: Image, mask: Path | None, job: Job, laid_out: Plan, measured: Mapping[str, Any]
+) -> dict[str, Any]:
+    """All that the result depends on; also the better part of run.json, which says where a number came from."""
     settings = to_plain(job.task)
-    about_mask = None
-    if mask is not None:
-        about_mask = {"file": str(mask.resolve()), "sha256": sha256(mask), "margin_nm": job.mask_margin_nm}
-    laid_out = plan(image, job.models)
+    about_mask = None if mask is None else {**fingerprint(mask), "margin_nm": job.mask_margin_nm}
     return {
-        "command": "predict",
-        **made_on(),
         "image": about_image(file, image),
         "models": job.about_models,
         "task": job.task.name,
@@ -258,20 +268,22 @@ def _facts(file: Path, image: Image, mask: Path | None, found: Result, job: Job,
         "thresholds": dict(zip(settings.get("classes", ()), settings.get("thresholds", ()), strict=False)),
         "mask": about_mask,
         "tta": job.tta,
-        "device": choose_device(job.device),
-        "seed": job.seed,
-        "plan": {"summary": str(laid_out), "tiles": len(laid_out.tiles), "spacing_um": laid_out.spacing_um},
         "read_as": {name: value for name, value in asdict(job.reading).items() if value is not None},
-        "counts": counts(found),
-        "seconds": round(seconds, 2),
+        "plan": {
+            "tiles": len(laid_out.tiles),
+            "blocks": len(laid_out.blocks),
+            "block": list(laid_out.blocks[0].write.shape),
+            "shape": list(laid_out.shape),
+            "spacing_um": list(laid_out.spacing_um),
+        },
+        "measured": {name: np.asarray(value).tolist() for name, value in measured.items()},
     }
 
 
 def about_image(file: Path, image: Image) -> dict[str, Any]:
     """For run.json: which pixels these were."""
     return {
-        "file": str(file.resolve()),
-        "sha256": sha256(file),
+        **fingerprint(file),
         "axes": image.axes,
         "shape": list(image.data.shape),
         "dtype": str(image.data.dtype),

@@ -14,8 +14,12 @@ import numpy as np
 
 from graticule.example import Example
 from graticule.image import Image
+from graticule.io.address import ZARR_MARKS, Address, Source
 from graticule.io.dataset import Dataset
 from graticule.results import Points
+
+LARGE = 2 * 10**9
+"""Files of more bytes are told apart by size and time: to read them for a hash would take minutes."""
 
 PARTS = ("graticule", "torch", "monai", "numpy", "scipy")
 
@@ -36,6 +40,24 @@ def sha256(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def fingerprint(source: Source) -> dict[str, Any]:
+    """Which file, folder or address this is: a hash of its bytes or, where there are too many, what stands for them."""
+    at = Address.of(source)
+    if at.is_remote:
+        return {"file": str(source)}
+    path = at.path
+    said: dict[str, Any] = {"file": str(path.resolve()) + (f":/{at.inner}" if at.inner else "")}
+    if path.is_dir():
+        digest = hashlib.sha256()
+        for meta in sorted(p for mark in ZARR_MARKS for p in (*path.glob(mark), *path.glob(f"*/{mark}"))):
+            digest.update(meta.read_bytes())
+        return said | {"metadata_sha256": digest.hexdigest()}
+    about = path.stat()
+    if about.st_size > LARGE:
+        return said | {"bytes": about.st_size, "modified": about.st_mtime}
+    return said | {"sha256": sha256(path)}
 
 
 def about_dataset(folder: Path, dataset: Dataset) -> dict[str, Any]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from graticule.errors import FormatError
+from graticule.inference.store import Store, begun
 
 MARK = "run.json"
 """A folder that holds this file is a result of ours, and may be replaced by a newer one."""
@@ -57,6 +59,36 @@ def result_folder(folder: Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def resumable_folder(
+    folder: Path, identity: Mapping[str, Any], *, resume: bool, worth_keeping: bool
+) -> Iterator[Store]:
+    """Like `result_folder`, but what was finished of a run that was stopped stays, and `resume` goes on from it.
+
+    Without `resume` it is begun anew. An error leaves the unfinished result only if it is `worth_keeping` and a block of
+    it is finished; being killed always leaves it.
+    """
+    check_result_folder(folder)
+    made = _make_parents(folder)
+    aside = unfinished(folder)
+    try:
+        store = Store.resume(aside, identity) if resume else Store.begin(aside, identity)
+        yield store
+        store.close()
+        _swap(aside, folder)
+    except BaseException:
+        if not (worth_keeping and begun(aside)):
+            shutil.rmtree(aside, ignore_errors=True)
+        for parent in made:
+            _remove_if_empty(parent)
+        raise
+
+
+def unfinished(folder: Path) -> Path:
+    """Where the result that will be `folder` lies until it is whole."""
+    return folder.with_name(f".{folder.name}.unfinished")
+
+
 def _is_replaceable(folder: Path) -> bool:
     return folder.is_dir() and ((folder / MARK).is_file() or not any(folder.iterdir()))
 
@@ -92,3 +124,8 @@ def _swap(aside: Path, folder: Path) -> None:
 def _remove_if_empty(folder: Path) -> None:
     with suppress(OSError):
         folder.rmdir()
+
+
+def remove_folder(folder: Path) -> None:
+    """All of it; nothing happens if it is not there."""
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,137 @@
+"""What is written of what was found: tables of points, outlines as images, and a picture of each to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graticule.image import Image
+from graticule.inference import Plan
+from graticule.inference.gate import Gate
+from graticule.inference.outline import CONFIDENCE
+from graticule.inference.run import Progress
+from graticule.inference.store import Store, writing
+from graticule.io import write
+from graticule.io.omezarr_pyramid import add_pyramid
+from graticule.report.outlines import draw_outlines
+from graticule.report.overlay import draw_overlay
+from graticule.results import Labels, Points, Result
+from graticule.settings import to_plain
+from graticule.task import Task
+from graticule.workflows.predict import Setup, finding, on_voxels_of, outlining, within
+from graticule.workflows.results import remove_folder
+
+NM = 1e-3  # µm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What to say of a result that is written: `facts` are for run.json."""
+
+    counts: Mapping[str, int]
+    said: str
+    facts: Mapping[str, Any]
+
+
+def write_points(
+    setup: Setup, plan: Plan, store: Store, gate: Gate | None, title: str, progress: Progress | None
+) -> Found:
+    """objects.csv, objects.zip (none if nothing was found) and overlay.png."""
+    points, work = finding(setup, plan, store, gate).go(progress)
+    points = within(points, setup.image)
+    write_objects(points, setup.image, store.folder, class_diameters_um(setup.task), title=title)
+    remove_folder(store.folder / "points")
+    number = counts(points)
+    said = ", ".join(f"{count} {name}" for name, count in number.items())
+    if gate is not None:
+        said += f"; the mask spared {_spared(work)} and removed {work.removed} found outside it"
+    return Found(counts=number, said=said, facts={"work": asdict(work)})
+
+
+def write_outlines(
+    setup: Setup, plan: Plan, store: Store, gate: Gate | None, title: str, progress: Progress | None
+) -> Found:
+    """Labels and confidence, and overlay.png: of a plane mask.tif and confidence.tif, of a volume confidence.ome.zarr.
+
+    Those of a plane lie on its own pixels; those of a volume on the voxels the model works on, with the labels inside
+    the confidence's folder, under ``labels/``.
+    """
+    job = outlining(setup, plan, store, gate)
+    work = job.go(progress)
+    regions, image = job.regions, setup.image
+    draw_outlines(
+        image,
+        job.labels.image,
+        store.folder / "overlay.png",
+        kinds=regions.kinds,
+        confidence=job.confidence,
+        title=title,
+    )
+    folder, name = store.folder / CONFIDENCE, "objects" if regions.objects else "mask"
+    with writing(store.folder):
+        if image.ndim == 2:
+            write(Labels(on_voxels_of(image, _in_memory(job.labels.image))), store.folder / f"{name}.tif")
+            write(_on_pixels(image, _in_memory(job.confidence)), store.folder / "confidence.tif")
+            remove_folder(folder)
+        else:
+            add_pyramid(folder)
+            add_pyramid(folder / "labels" / name)
+    facts = {"work": asdict(work), "confidence": "whole 255ths"}
+    said = _said(work.labelled, plan, regions.objects)
+    if gate is not None:
+        said += f"; the mask spared {_spared(work)} and removed {work.voxels_removed:,} voxels outside it"
+    return Found(counts=work.labelled, said=said, facts=facts)
+
+
+def _said(labelled: Mapping[str, int], plan: Plan, objects: bool) -> str:
+    """Numbers of objects; of a mask its size, and its share of the image."""
+    if objects:
+        return ", ".join(f"{count} {kind}" for kind, count in labelled.items())
+    unit = "µm²" if len(plan.shape) == 2 else "µm³"
+    parts = [
+        f"{kind} {count * prod(plan.spacing_um):.4g} {unit} ({count / prod(plan.shape):.1%})" if count else f"no {kind}"
+        for kind, count in labelled.items()
+    ]
+    return ", ".join(parts)
+
+
+def _spared(work: Any) -> str:
+    return f"{work.skipped} of {work.blocks} blocks (about {work.saved_seconds:.0f} s)"
+
+
+def _in_memory(image: Image) -> Image:
+    return replace(image, data=np.asarray(image.data[...]))
+
+
+def _on_pixels(image: Image, confidence: Image) -> Image:
+    """On the image's own pixels, channel by channel the same."""
+    return on_voxels_of(image, confidence)
+
+
+def write_objects(
+    found: Result, image: Image, folder: Path, diameters_um: Mapping[str, float], *, title: str = ""
+) -> None:
+    """The table, ImageJ's selections (none if nothing was found), and a picture to look at."""
+    assert isinstance(found, Points), "outlines are written as images"
+    write(found, folder / "objects.csv", on=image)
+    if len(found):
+        write(found, folder / "objects.zip", on=image)
+    draw_overlay(found, image, folder / "overlay.png", diameters_um=diameters_um, title=title)
+
+
+def class_diameters_um(task: Task) -> dict[str, float]:
+    """Of each class, as far as the task has classes with sizes: for rings around what was found."""
+    settings = to_plain(task)
+    pairs = zip(settings.get("classes", ()), settings.get("diameters_nm", ()), strict=False)
+    return {name: diameter_nm * NM for name, diameter_nm in pairs}
+
+
+def counts(found: Result) -> dict[str, int]:
+    """Objects of each class."""
+    assert isinstance(found, Points)
+    return {name: int((found.kind == kind).sum()) for kind, name in enumerate(found.kinds)}
