@@ -104,21 +104,25 @@ def summary(name: str, done: Sequence[CrossValidation]) -> list[str]:
     """Every fold, never a subset, then all counts pooled, class by class, with the baseline beside."""
     from graticule.workflows.cross_validate import line
 
+    figure = "Dice" if done and "dice" in done[0].folds[0].scores else "F1"  # over voxels they are the same
     lines = [f"{name}: nested leave-one-specimen-out"]
     for each in done:
         lines += ["", f"seed {each.seed}", *(line(fold) for fold in each.folds)]
-        lines += [_pooled_line(kind or "all classes", tally) for kind, tally in each.pooled().items()]
+        lines += [_pooled_line(kind or "all classes", tally, figure) for kind, tally in each.pooled().items()]
         if any(fold.baseline for fold in each.folds):
             classical = each.pooled("baseline").items()
-            lines += [_pooled_line(f"baseline, {kind or 'all'}", tally) for kind, tally in classical]
+            lines += [_pooled_line(f"baseline, {kind or 'all'}", tally, figure) for kind, tally in classical]
     if len(done) > 1:
         f1 = [each.pooled()[""].f1 for each in done]
-        lines += ["", f"pooled F1 over {len(done)} seeds: mean {sum(f1) / len(f1):.4f}, {min(f1):.4f} to {max(f1):.4f}"]
+        lines += [
+            "",
+            f"pooled {figure} over {len(done)} seeds: mean {sum(f1) / len(f1):.4f}, {min(f1):.4f} to {max(f1):.4f}",
+        ]
     return lines
 
 
-def _pooled_line(what: str, tally: Tally) -> str:
-    figures = f"F1 {tally.f1:.4f}  P {tally.precision:.4f}  R {tally.recall:.4f}"
+def _pooled_line(what: str, tally: Tally, figure: str) -> str:
+    figures = f"{figure} {tally.f1:.4f}  P {tally.precision:.4f}  R {tally.recall:.4f}"
     return f"pooled, {what:<16} {figures}  (right {tally.tp}, false {tally.fp}, missed {tally.fn})"
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from graticule.cli.options import COMMON, Channel, Common, Device, PointsUnit, SpacingUm
 
 if TYPE_CHECKING:
+    from graticule.checkpoint import Checkpoint
     from graticule.cli.voice import Voice
+    from graticule.example import Example
     from graticule.workflows.evaluate import Evaluation
 
 
@@ -20,6 +23,7 @@ def evaluate(
     *,
     model: Annotated[list[Path], Parameter(consume_multiple=True, negative=())],
     out: Annotated[Path | None, Parameter(name=("--out", "-o"))] = None,
+    patches: Annotated[bool, Parameter(negative=())] = False,
     threshold: Annotated[tuple[float, ...] | None, Parameter(consume_multiple=True, negative=())] = None,
     tta: Annotated[bool, Parameter(negative=())] = False,
     allow_seen: Annotated[bool, Parameter(negative=())] = False,
@@ -31,18 +35,21 @@ def evaluate(
 ) -> None:
     """Say how right a model is on the annotated images in DATASET, which it must not have seen.
 
-    An object counts as found if exactly one finding of its class lies close enough (the model's match_nm). Where the
-    annotation is not complete (outside masks/), nothing counts as false.
+    An object counts as found if exactly one finding of its class lies close enough (the model's match_nm); outlines are
+    compared voxel by voxel (Dice, Jaccard). Where the annotation is not complete (outside masks/), nothing counts as
+    false.
 
     Parameters
     ----------
     dataset
-        A folder: images/NAME.tif, points/NAME.csv, perhaps masks/NAME.tif and dataset.yaml.
+        A folder: images/NAME.tif, points/NAME.csv or labels/NAME.tif, perhaps masks/NAME.tif and dataset.yaml.
     model
         A model file made by graticule train; several of the same classes are averaged.
     out
         Folder for scores.json, scores.csv, the precision-recall curve, and a picture of every image with what was
         right, false and missed.
+    patches
+        Of outlines: also write what was found and what is true, patch by patch (TIFF), and the mean over patches.
     threshold
         Confidence from which an object counts, in place of the model's own: one number, or one for each class.
     tta
@@ -52,10 +59,10 @@ def evaluate(
     """
     from graticule.cli.voice import Voice
     from graticule.io.dataset import load
-    from graticule.workflows.evaluate import as_plain, write_evaluation
+    from graticule.workflows.evaluate import as_plain, refuse_seen, write_evaluation
     from graticule.workflows.evaluate import evaluate as run
     from graticule.workflows.examples import examples_for
-    from graticule.workflows.predict import joint_task
+    from graticule.workflows.predict import is_outlining, joint_task
     from graticule.workflows.predict_files import load_models
     from graticule.workflows.provenance import about_dataset, sha256
     from graticule.workflows.results import check_result_folder
@@ -65,16 +72,51 @@ def evaluate(
         check_result_folder(out)
     models = load_models(model, threshold or ())
     read = load(dataset, spacing_um=spacing_um, channel=channel, points_unit=points_unit)
-    examples = examples_for(joint_task(models), read)
-    done = run(models, examples, tta=tta, device=device, allow_seen=allow_seen, say=voice.say)
-    if out is not None:
-        files = [{"file": str(path.resolve()), "sha256": sha256(path)} for path in model]
-        how = {"tta": tta, "seed": common.seed, "allow_seen": allow_seen}
-        write_evaluation(done, out, {"models": files, **about_dataset(dataset, read), **how})
-    show(voice, done)
+    task = joint_task(models)
+    examples = examples_for(task, read)
+    files = [{"file": str(path.resolve()), "sha256": sha256(path)} for path in model]
+    how = {"tta": tta, "seed": common.seed, "allow_seen": allow_seen}
+    facts = {"models": files, **about_dataset(dataset, read), **how}
+    if is_outlining(task):
+        if not allow_seen:
+            refuse_seen(models, examples)
+        plain = _of_labels(voice, models, examples, out, facts, tta=tta, device=device, patches=patches)
+    else:
+        done = run(models, examples, tta=tta, device=device, allow_seen=allow_seen, say=voice.say)
+        if out is not None:
+            write_evaluation(done, out, facts)
+        show(voice, done)
+        plain = as_plain(done)
     if out is not None:
         voice.show(f"written to {out}/")
-    voice.finish({**as_plain(done), "out": None if out is None else str(out)})
+    voice.finish({**plain, "out": None if out is None else str(out)})
+
+
+def _of_labels(
+    voice: Voice,
+    models: Sequence[Checkpoint],
+    examples: Sequence[Example],
+    out: Path | None,
+    facts: Mapping[str, Any],
+    *,
+    tta: bool,
+    device: str,
+    patches: bool,
+) -> dict[str, Any]:
+    from graticule.workflows import evaluate_labels as of_labels
+
+    done = of_labels.evaluate_labels(models, examples, tta=tta, device=device, say=voice.say)
+    if out is not None:
+        patch = done.task.recipe.patch if patches else ()  # type: ignore[attr-defined]
+        of_labels.write_label_evaluation(done, out, facts, patch=patch)
+    head = ("image", "class", "Dice", "Jaccard", "precision", "recall", "right", "false", "missed")
+    lines = []
+    for image, name, figures in of_labels.rows(done):
+        cells = [f"{figures[key]:.4f}" if key in figures else "" for key in ("dice", "jaccard", "precision", "recall")]
+        counts = [f"{figures[key]:.0f}" for key in ("tp", "fp", "fn")]
+        lines.append((image or "all images", name or "all", *cells, *counts))
+    voice.table(head, lines)
+    return of_labels.as_plain(done)
 
 
 def show(voice: Voice, done: Evaluation) -> None:

@@ -54,12 +54,13 @@ def train_task(
     Parameters
     ----------
     dataset
-        A folder: images/NAME.tif, points/NAME.csv, perhaps masks/NAME.tif and dataset.yaml.
+        A folder: images/NAME.tif, points/NAME.csv or labels/NAME.tif, perhaps masks/NAME.tif and dataset.yaml.
     """
     from graticule.checkpoint import Checkpoint
     from graticule.cli.progress import epochs
     from graticule.io.dataset import load
     from graticule.workflows.choose_settings import choose
+    from graticule.workflows.cross_validate import called
     from graticule.workflows.examples import examples_for
     from graticule.workflows.provenance import about_dataset
     from graticule.workflows.results import check_writable
@@ -88,7 +89,8 @@ def train_task(
             watch=watch,
         )
     score = model.made_by["score"]
-    voice.show(f"{model_path}: F1 {score:.3f} on the images held out; {operating_point(model.task)}")
+    figure = called(model.task)
+    voice.show(f"{model_path}: {figure} {score:.3f} on the images held out; {operating_point(model.task)}")
     voice.finish({"model": str(model_path), "score": score, "settings": to_plain_settings(model.task)})
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from scipy import ndimage
@@ -22,6 +21,7 @@ from graticule.results import Labels
 from graticule.simulate.fields import Random, band_field, smooth_field
 
 RESIN, TISSUE, TRACHEA = 0, 1, 2
+SIDE_PX = {2: 384, 3: 96}
 NM = 1e-3  # µm
 
 
@@ -98,8 +98,10 @@ class TissueScenes:
 
     Attributes
     ----------
+    dimensions
+        2 for planes, 3 for volumes.
     shape_px
-        Size along each axis, two numbers or three.
+        Size along each axis, two numbers or three; empty: 96 along each axis of a volume, 384 of a plane.
     spacing_um
         Voxel size.
     classes
@@ -112,10 +114,8 @@ class TissueScenes:
         Whether there are any.
     """
 
-    side_px: ClassVar[int] = 96
-    """Of a volume, where none is given."""
-
-    shape_px: tuple[int, ...] = (96, 96, 96)
+    dimensions: int = 3
+    shape_px: tuple[int, ...] = ()
     spacing_um: float = 0.04
     classes: tuple[str, ...] = ("tissue",)
     domain: str = "block-face"
@@ -123,7 +123,12 @@ class TissueScenes:
     tracheae: bool = True
 
     def __post_init__(self) -> None:
-        if len(self.shape_px) not in (2, 3) or min(self.shape_px) < 1 or not self.spacing_um > 0:
+        if self.dimensions not in SIDE_PX:
+            raise SettingsError(f"found {self.dimensions} dimensions; need 2 or 3")
+        if not self.shape_px:
+            object.__setattr__(self, "shape_px", (SIDE_PX[self.dimensions],) * self.dimensions)
+        object.__setattr__(self, "dimensions", len(self.shape_px))
+        if self.dimensions not in SIDE_PX or min(self.shape_px) < 1 or not self.spacing_um > 0:
             raise SettingsError(f"found {self.shape_px} voxels of {self.spacing_um} µm; need 2 or 3 axes, all above 0")
         if self.domain not in DOMAINS:
             raise SettingsError(f"found domain {self.domain!r}; known are {', '.join(DOMAINS)}")

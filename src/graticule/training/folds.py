@@ -9,6 +9,7 @@ import numpy as np
 
 from graticule.errors import DatasetError
 from graticule.example import Example
+from graticule.image import Array
 from graticule.results import Labels
 
 OUTLINE_GAP = 0.06
@@ -164,5 +165,6 @@ def _part(example: Example, axis: int, start: int, stop: int, suffix: str) -> Ex
         truth = Labels(truth.image.crop(*box))
     else:
         voxels = np.round(image.to_voxels(truth.position_um)).astype(int)
-        truth = truth[((voxels >= 0) & (voxels < image.shape)).all(axis=1)]
+        inside: Array = np.all((voxels >= 0) & (voxels < np.array(image.shape)), axis=1)
+        truth = truth[inside]
     return replace(example, name=f"{example.name}-{suffix}", image=image, truth=truth, complete=complete)

@@ -22,6 +22,7 @@ from graticule.workflows.dataset_facts import (
     image_facts,
     image_line,
 )
+from graticule.workflows.label_facts import label_problem, label_warnings
 from graticule.workflows.misplaced import Misplaced, marks_of, misplaced
 
 ONE_SPOT = 0.5
@@ -85,16 +86,20 @@ def check(
     examples = seen.dataset.examples if seen.dataset is not None else ()
     names = seen.dataset.classes if seen.dataset is not None else ()
     by_name = {example.name: example for example in examples}
-    images = tuple(image_facts(name, image, by_name.get(name)) for name, image in seen.images.items())
-    classes = tuple(class_facts(name, examples, seen) for name in names)
+    images = tuple(image_facts(name, image, by_name.get(name), names) for name, image in seen.images.items())
+    # Of outlined classes, the images' shares say it all.
+    marked = any(isinstance(example.truth, Points) for example in examples)
+    classes = tuple(class_facts(name, examples, seen) for name in names) if marked or not examples else ()
     places = _places(seen, by_name, classes, points_unit, folder)
     # What is said of marks that are not where they should be would only distract from that.
     sound = [example for example in examples if example.name not in places.images]
     problems = [*map(str, seen.faults), *places.problems, *_flat(images)]
+    problems += [sentence for example in examples if (sentence := label_problem(example, names))]
     warnings = [*places.warnings, *_grey_warnings(images)]
     warnings += _mask_warnings([one for one in images if one.name not in places.images])
     diameters_nm = {one.name: one.stated_nm or one.measured_nm for one in classes}
     warnings += [sentence for example in sound if (sentence := _twice(example, diameters_nm))]
+    warnings += label_warnings(examples, names)
     if not problems:
         warnings += _class_warnings(classes)
     return CheckReport(str(folder), tuple(problems), tuple(warnings), images, classes)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,8 @@ from graticule.settings import to_plain
 from graticule.task import Scores, Task, Trainable
 from graticule.tasks import BASELINES
 from graticule.training import Ready, fit
-from graticule.training.folds import Fold, check, leave_one_out, leave_out, pick
-from graticule.workflows.predict import joint_forward
+from graticule.training.folds import Fold, check, leave_one_out, leave_out, pick, slabs, specimens
+from graticule.workflows.predict import is_outlining, joint_forward, predict
 from graticule.workflows.provenance import example_hash, pixel_hash
 from graticule.workflows.ready import all_ready
 from graticule.workflows.train import beginning
@@ -85,12 +85,17 @@ def cross_validate(
     out: Path | None = None,
     say: Say = print,
 ) -> CrossValidation:
-    """Nested leave-one-specimen-out; `inner` models a fold.
+    """Nested leave-one-specimen-out; `inner` models a fold. A single outlined volume is cut into slabs instead.
 
     With `out`, each finished fold is kept there and not done again when called anew with the same settings and seed.
     """
     reports = []
     _refuse_informed_start(start, examples)
+    if len(specimens(examples)) == 1:
+        examples = [slab for example in examples for slab in slabs(example, inner + 1)]
+        say(
+            f"a single volume, cut into {len(examples)} slabs with gaps between: neighbours of one specimen, so take care"
+        )
     key = {
         "task": to_plain(task),
         "inner": inner,
@@ -150,15 +155,30 @@ def one_fold(
         models.append(model)
         if say is not None:
             which = f"{' '.join(fold.held_out)} held out: model {number + 1} of {len(inner_folds)}"
-            say(f"  {which}, F1 {fitted.score:.3f} on inner images")
+            say(f"  {which}, {called(task)} {fitted.score:.3f} on inner images")
         candidates += [find(task.permissive(), [model], one, tta, device) for one in choose]
         truth += [one.example for one in choose]
     task = task.calibrate(candidates, truth)
-    held_out = all_ready(task, outside)
-    found = [find(task, models, one, tta, device) for one in held_out]
-    scores = task.score(found, [one.example for one in held_out])
+    scores = _held_out_scores(task, models, outside, tta, device)
     baseline = _baseline_scores(task, inside, outside, device)
     return FoldReport(fold, inner_folds, to_plain(task), dict(scores), dict(baseline), time.monotonic() - began)
+
+
+def called(task: Task) -> str:
+    """What people call the figure that a task goes by."""
+    return {"f1": "F1"}.get(task.objective, task.objective.capitalize())
+
+
+def _held_out_scores(
+    task: Task, models: Sequence[Checkpoint], outside: Sequence[Example], tta: bool, device: str
+) -> Scores:
+    """Outlines are compared on the image's own voxels, whatever the voxel size worked at."""
+    if is_outlining(task):
+        alike = [replace(model, task=task) for model in models]
+        return task.score([predict(one.image, alike, tta=tta, device=device) for one in outside], outside)
+    held_out = all_ready(task, outside)
+    found = [find(task, models, one, tta, device) for one in held_out]
+    return task.score(found, [one.example for one in held_out])
 
 
 def find(task: Task, models: Sequence[Checkpoint], ready: Ready, tta: bool, device: str) -> Result:
@@ -181,10 +201,11 @@ def _baseline_scores(task: Task, inside: Sequence[Example], outside: Sequence[Ex
 def line(report: FoldReport) -> str:
     """One fold in one line."""
     s, b = report.scores, report.baseline
-    text = f"{' '.join(report.fold.held_out):<12} F1 {s['f1']:.3f}  P {s['precision']:.3f}  R {s['recall']:.3f}"
+    figure, name = ("f1", "F1") if "f1" in s else ("dice", "Dice")
+    text = f"{' '.join(report.fold.held_out):<12} {name} {s[figure]:.3f}  P {s['precision']:.3f}  R {s['recall']:.3f}"
     text += f"  (right {s['tp']:.0f}, false {s['fp']:.0f}, missed {s['fn']:.0f})"
     if b:
-        text += f"  baseline F1 {b['f1']:.3f} (right {b['tp']:.0f}, false {b['fp']:.0f}, missed {b['fn']:.0f})"
+        text += f"  baseline {name} {b[figure]:.3f} (right {b['tp']:.0f}, false {b['fp']:.0f}, missed {b['fn']:.0f})"
     return f"{text}  {report.seconds:.0f} s"
 
 

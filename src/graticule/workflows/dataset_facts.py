@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from graticule.example import Example
 from graticule.image import Array, Image
 from graticule.io.dataset import Survey
 from graticule.results import Labels, Points
+from graticule.workflows.label_facts import class_shares, shares_said
 
 NM = 1e-3  # µm
 
@@ -37,6 +38,8 @@ class ImageFacts:
         How many are marked, by class; of labels, under "objects".
     outside_mask
         How many of them lie where the annotation is not complete.
+    shares
+        Of labels: share of the annotated voxels that each class has.
     """
 
     name: str
@@ -48,6 +51,7 @@ class ImageFacts:
     clipped: tuple[float, float]
     objects: Mapping[str, int]
     outside_mask: int
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +76,18 @@ class ClassFacts:
     on_spots: float | None
 
 
-def image_facts(name: str, image: Image, example: Example | None) -> ImageFacts:
+def image_facts(name: str, image: Image, example: Example | None, classes: Sequence[str] = ()) -> ImageFacts:
     """Of an image, and of its annotation where that can be read."""
     pixels = _sample(image)
     truth = None if example is None else example.truth
     objects: dict[str, int] = {}
+    shares: dict[str, float] = {}
     outside = 0
     if isinstance(truth, Points) and example is not None:
         objects = {kind: int((truth.kind == number).sum()) for number, kind in enumerate(truth.kinds)}
         outside = int((~example.is_complete_at(truth.position_um)).sum())
-    elif isinstance(truth, Labels):
+    elif isinstance(truth, Labels) and example is not None:
+        shares = class_shares(example, classes)
         objects = {"objects": len(np.setdiff1d(np.unique(truth.image.data[...]), [0]))}
     return ImageFacts(
         name=name,
@@ -93,6 +99,7 @@ def image_facts(name: str, image: Image, example: Example | None) -> ImageFacts:
         clipped=_clipped(pixels),
         objects=objects,
         outside_mask=outside,
+        shares=shares,
     )
 
 
@@ -165,7 +172,7 @@ def image_line(one: ImageFacts) -> str:
     size = " x ".join(map(str, one.shape))
     spacing = " x ".join(f"{s:.6g}" for s in dict.fromkeys(one.spacing_um))
     grey = f"{one.grey[0]:.4g} … {one.grey[2]:.4g}"
-    marked = ", ".join(f"{count} {name}" for name, count in one.objects.items()) or "nothing"
+    marked = shares_said(one.shares) or ", ".join(f"{count} {name}" for name, count in one.objects.items()) or "nothing"
     return f"{one.name}: {size} ({one.axes}, {one.dtype}), {spacing} µm per pixel, grey {grey}, marked: {marked}"
 
 

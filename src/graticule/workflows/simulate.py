@@ -11,19 +11,33 @@ from graticule.errors import SettingsError
 from graticule.io import dataset
 from graticule.settings import checked
 
-SIZE = "shape_px"
-"""The field of every kind of scenes that `size_px` sets."""
+SIZE, DIMENSIONS = "shape_px", "dimensions"
+"""The field of every kind of scenes that `size_px` sets, and that of kinds that may be planes or volumes."""
+
+USUAL_PX = {2: 512, 3: 96}
 
 
 def simulate(
-    kind: type[Any], folder: Path, *, count: int, size_px: int, seed: int = 0, settings: Mapping[str, Any] | None = None
+    kind: type[Any],
+    folder: Path,
+    *,
+    count: int,
+    size_px: int = 0,
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
 ) -> dataset.Dataset:
-    """Draw `count` square images of the scenes `kind` and write them, with their truth, to the new folder `folder`."""
-    if count < 1 or size_px < 1:
+    """Draw `count` images of the scenes `kind` and write them, with their truth, to the new folder `folder`.
+
+    They have `size_px` pixels along each axis; 0: 512 in a plane, 96 in a volume.
+    """
+    if count < 1 or size_px < 0:
         raise SettingsError(
             f"found {count} images of {size_px} pixels; need at least 1 of each; change --count or --size"
         )
-    scenes = kind(**checked(kind, {**(settings or {}), SIZE: (size_px, size_px)}, "settings"))
+    given = dict(settings or {})
+    ndim = _dimensions(kind, given)
+    shape = (size_px or USUAL_PX.get(ndim, 1),) * ndim
+    scenes = kind(**checked(kind, {**given, SIZE: shape}, "settings"))
     dataset.write(
         folder,
         list(scenes.examples(count, seed=seed)),
@@ -34,8 +48,15 @@ def simulate(
     return dataset.load(folder)
 
 
+def _dimensions(kind: type[Any], settings: Mapping[str, Any]) -> int:
+    """Planes, but for kinds that say otherwise."""
+    usual = next((field.default for field in fields(kind) if field.name == DIMENSIONS), 2)
+    return int(settings.get(DIMENSIONS, usual))
+
+
 def _classes(scenes: Any) -> tuple[str, ...]:
-    return tuple(name for name, _ in _pairs(scenes, "diameters_nm"))
+    own: tuple[str, ...] = getattr(scenes, "classes", ())
+    return own or tuple(name for name, _ in _pairs(scenes, "diameters_nm"))
 
 
 def _pairs(scenes: Any, name: str) -> tuple[tuple[str, float], ...]:

@@ -1,0 +1,176 @@
+"""How right outlines are on annotated images that the model has not seen: Dice and Jaccard, voxel by voxel."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graticule.checkpoint import Checkpoint
+from graticule.example import Example
+from graticule.image import Array, Image
+from graticule.io import tiff
+from graticule.metrics.overlap import overlap, true_labels
+from graticule.results import Labels
+from graticule.task import Scores, Task
+from graticule.workflows.predict import joint_task, predict
+from graticule.workflows.provenance import made_on
+from graticule.workflows.results import MARK, result_folder
+
+Say = Callable[[str], None]
+
+COLUMNS = ("dice", "jaccard", "precision", "recall", "tp", "fp", "fn")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelEvaluation:
+    """One model, or one ensemble, on some outlined examples.
+
+    Attributes
+    ----------
+    found
+        For each example its labels, on the image's own voxels.
+    pooled
+        Of all images together: ``dice``, ``dice[CLASS]`` …, and how many voxels are right, false and missed.
+    by_image
+        The same for each image alone.
+    """
+
+    task: Task
+    examples: tuple[Example, ...]
+    found: tuple[Labels, ...]
+    pooled: Scores
+    by_image: Mapping[str, Scores]
+    seconds: float
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        kinds: tuple[str, ...] = self.task.regions.kinds  # type: ignore[attr-defined]
+        return kinds
+
+
+@dataclass(frozen=True, slots=True)
+class PatchScore:
+    """One patch of one image, where it begins, and how well the outlines of it agree."""
+
+    image: str
+    start: tuple[int, ...]
+    dice: float
+    jaccard: float
+
+
+def evaluate_labels(
+    models: Sequence[Checkpoint],
+    examples: Sequence[Example],
+    *,
+    tta: bool = False,
+    device: str = "auto",
+    say: Say | None = None,
+) -> LabelEvaluation:
+    """Score `models` on `examples`, at their own thresholds, on each image's own voxels."""
+    began = time.monotonic()
+    found = []
+    for number, example in enumerate(examples, start=1):
+        labels = predict(example.image, models, tta=tta, device=device)
+        assert isinstance(labels, Labels), "an outlining task finds labels"
+        found.append(labels)
+        if say is not None:
+            say(f"{number}/{len(examples)}  {example.name}")
+    return judged_labels(joint_task(models), examples, found, time.monotonic() - began)
+
+
+def judged_labels(
+    task: Task, examples: Sequence[Example], found: Sequence[Labels], seconds: float = 0.0
+) -> LabelEvaluation:
+    """The evaluation of outlines, wherever they come from."""
+    by_image = {e.name: task.score([one], [e]) for one, e in zip(found, examples, strict=True)}
+    return LabelEvaluation(task, tuple(examples), tuple(found), task.score(found, examples), by_image, seconds)
+
+
+def rows(done: LabelEvaluation) -> list[tuple[str, str, dict[str, float]]]:
+    """Image, class and figures, for every class of every image, and pooled (image ``""``); class ``""`` is their mean."""
+    every: list[tuple[str, Scores]] = [*done.by_image.items(), ("", done.pooled)]
+    names = (*done.classes, "") if len(done.classes) > 1 else ("",)
+    return [(image, name, _figures(scores, name)) for image, scores in every for name in names]
+
+
+def as_plain(done: LabelEvaluation) -> dict[str, Any]:
+    """For JSON."""
+    return {"task": done.task.name, "classes": done.classes, "pooled": dict(done.pooled), "images": {**done.by_image}}
+
+
+def write_label_evaluation(
+    done: LabelEvaluation, out: Path, facts: Mapping[str, Any], *, patch: tuple[int, ...] = ()
+) -> None:
+    """Figures as JSON and CSV; with `patch`, also what was found and what is true in each patch of that size, as TIFF."""
+    with result_folder(out) as aside:
+        scores = {**as_plain(done)}
+        if patch:
+            scores["patches"] = _write_patches(done, patch, aside / "patches")
+        (aside / "scores.json").write_text(json.dumps(scores, indent=1, ensure_ascii=False), encoding="utf-8")
+        _write_table(done, aside / "scores.csv")
+        about = {"command": "evaluate", **made_on(), **facts, "seconds": round(done.seconds, 2)}
+        (aside / MARK).write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _write_patches(done: LabelEvaluation, patch: tuple[int, ...], folder: Path) -> dict[str, float]:
+    """Every patch; the means over patches."""
+    folder.mkdir()
+    scores = []
+    for found, example in zip(done.found, done.examples, strict=True):
+        true = Labels(replace(found.image, data=true_labels(example)))
+        for number, start in enumerate(patch_starts(found.image.shape, patch)):
+            box = start, tuple(min(a + n, limit) for a, n, limit in zip(start, patch, found.image.shape, strict=True))
+            parts = [labels.image.crop(*box) for labels in (found, true)]
+            for part, what in zip(parts, ("found", "true"), strict=True):
+                tiff.write(_as_file(part), folder / f"{example.name}-{number:03d}-{what}.tif")
+            scores.append(_patch_score(example, start, box, parts))
+    with (folder / "patches.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["image", *"zyx"[-len(patch) :], "dice", "jaccard"])
+        table.writerows([one.image, *one.start, f"{one.dice:.6g}", f"{one.jaccard:.6g}"] for one in scores)
+    mean = {name: float(np.mean([getattr(one, name) for one in scores])) for name in ("dice", "jaccard")}
+    return {"count": len(scores), **mean}
+
+
+def patch_starts(shape: tuple[int, ...], patch: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Corners of patches side by side; the last along an axis may be smaller.
+
+    >>> list(patch_starts((5, 2), (4, 4)))
+    [(0, 0), (4, 0)]
+    """
+    return product(*[range(0, n, step) for n, step in zip(shape, patch, strict=True)])
+
+
+def _patch_score(
+    example: Example, start: tuple[int, ...], box: tuple[tuple[int, ...], tuple[int, ...]], parts: Sequence[Image]
+) -> PatchScore:
+    known = None if example.complete is None else np.asarray(example.complete.crop(*box).data)
+    one = overlap(np.asarray(parts[0].data), np.asarray(parts[1].data), known)
+    return PatchScore(example.name, start, one.dice, one.jaccard)
+
+
+def _as_file(labels: Image) -> Image:
+    data: Array = np.asarray(labels.data)
+    return replace(labels, data=data.astype(np.uint8) if data.dtype == bool else data)
+
+
+def _figures(scores: Scores, name: str) -> dict[str, float]:
+    suffix = f"[{name}]" if name else ""
+    return {key: scores[f"{key}{suffix}"] for key in COLUMNS if f"{key}{suffix}" in scores}
+
+
+def _write_table(done: LabelEvaluation, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["image", "class", *COLUMNS])
+        for image, name, figures in rows(done):
+            cells = [f"{figures[key]:.6g}" if key in figures else "" for key in COLUMNS]
+            table.writerow([image or "all images", name or "all classes", *cells])

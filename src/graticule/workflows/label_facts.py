@@ -1,0 +1,78 @@
+"""What is in the labels of an annotated dataset, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from graticule.example import Example
+from graticule.image import Array
+from graticule.results import Labels
+
+LITTLE = 0.01
+"""Share of voxels below which a class, or the background, is hardly there to learn from."""
+
+MASK_WHITE = 255
+
+
+def class_shares(example: Example, classes: Sequence[str]) -> dict[str, float]:
+    """Share of each class of the voxels that are annotated; of all that is outlined, where there is one class or none."""
+    numbers = _known(example)
+    if not numbers.size:
+        return {}
+    if len(classes) < 2:
+        return {classes[0] if classes else "outlined": float((numbers != 0).mean())}
+    return {name: float((numbers == number).mean()) for number, name in enumerate(classes, start=1)}
+
+
+def label_problem(example: Example, classes: Sequence[str]) -> str:
+    """What makes the labels of one image unusable; empty if nothing does."""
+    largest = int(_known(example).max(initial=0)) if isinstance(example.truth, Labels) else 0
+    if len(classes) < 2 or largest <= len(classes):
+        return ""
+    return (
+        f"labels/{example.name}: found the number {largest} for {len(classes)} classes ({', '.join(classes)}); need 1 for "
+        "the first of them, 2 for the second …; mend the labels, or classes in dataset.yaml"
+    )
+
+
+def label_warnings(examples: Sequence[Example], classes: Sequence[str]) -> list[str]:
+    """What may be right, but is worth a look: nothing outlined, nothing left out, masks of 0 and 255."""
+    outlined = [example for example in examples if isinstance(example.truth, Labels)]
+    said = [sentence for example in outlined if (sentence := _about_shares(example, classes))]
+    white = [example.name for example in outlined if _is_white(example)]
+    if white:
+        said.append(f"labels of {', '.join(white)} are 0 and {MASK_WHITE}; {MASK_WHITE} is taken as 1")
+    return said
+
+
+def _about_shares(example: Example, classes: Sequence[str]) -> str:
+    shares = class_shares(example, classes)
+    whole = sum(shares.values())
+    if whole == 0:
+        return f"labels/{example.name}: nothing is outlined; is it the right file?"
+    if whole == 1:
+        return f"labels/{example.name}: every voxel is outlined, nothing is background; is it the right file?"
+    if whole > 1 - LITTLE:
+        return f"labels/{example.name}: only {1 - whole:.2%} is background; is 0 the background?"
+    rare = [f"{name} {share:.2%}" for name, share in shares.items() if 0 < share < LITTLE]
+    return f"labels/{example.name}: there is little of {', '.join(rare)}" if rare else ""
+
+
+def _is_white(example: Example) -> bool:
+    present = np.unique(_known(example)[:: max(1, _known(example).size // 1_000_000)])
+    return bool(present.size) and int(present[-1]) == MASK_WHITE and set(present.tolist()) <= {0, MASK_WHITE}
+
+
+def shares_said(shares: Mapping[str, float]) -> str:
+    """For people."""
+    return ", ".join(f"{share:.1%} {name}" for name, share in shares.items())
+
+
+def _known(example: Example) -> Array:
+    """The numbers ``(N,)`` of the voxels whose annotation is complete."""
+    assert isinstance(example.truth, Labels)
+    numbers = np.asarray(example.truth.image.data[...])
+    known: Array = numbers.ravel()
+    return known if example.complete is None else known[np.asarray(example.complete.data[...]).ravel() != 0]
