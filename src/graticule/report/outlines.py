@@ -49,7 +49,7 @@ def draw_outlines(
     height, width = (max(1, n // factor) for n in image.shape[-2:])
     enlarge = max(1, PANEL_PX // 2 // max(height, width))
     panel = (height * enlarge, max(width * enlarge, 240))
-    size = (columns * (panel[1] + GAP_PX), len(slices) * (panel[0] + 4 * LETTERS_PX))
+    size = (columns * (panel[1] + GAP_PX) + GAP_PX, len(slices) * (panel[0] + 4 * LETTERS_PX))
     figure = Figure(figsize=(size[0] / DPI, size[1] / DPI), dpi=DPI, facecolor="white")
     canvas = FigureCanvasAgg(figure)
     for row, number in enumerate(slices):
@@ -74,7 +74,7 @@ def draw_outlines(
 
 
 def _panel(figure: Figure, row: int, column: int, panel: tuple[int, int], size: tuple[int, int]) -> Axes:
-    left = column * (panel[1] + GAP_PX) / size[0]
+    left = (GAP_PX + column * (panel[1] + GAP_PX)) / size[0]
     top = 1 - (row * (panel[0] + 4 * LETTERS_PX) + 1.6 * LETTERS_PX) / size[1]
     axes = figure.add_axes((left, top - panel[0] / size[1], panel[1] / size[0], panel[0] / size[1]))
     axes.set_axis_off()
@@ -93,9 +93,14 @@ def _outline(axes: Axes, labels: Image, share: float, shape: tuple[int, ...], ki
         if mask.any() and not mask.all():
             axes.contour(mask, levels=[0.5], colors=CLASS_COLOURS[(number - 1) % len(CLASS_COLOURS)], linewidths=1.3)
         elif mask.all():
-            axes.text(0.02, 0.03, f"all {kinds[number - 1]}", transform=axes.transAxes, color="white", fontsize=10)
+            _say(axes, f"all {kinds[number - 1]}")
     if not voxels.any():
-        axes.text(0.02, 0.03, f"no {' or '.join(kinds)}", transform=axes.transAxes, color="white", fontsize=10)
+        _say(axes, f"no {' or '.join(kinds)}")
+
+
+def _say(axes: Axes, words: str) -> None:
+    box = {"facecolor": "black", "edgecolor": "none", "pad": 3.0}
+    axes.text(0.02, 0.03, words, transform=axes.transAxes, color="white", fontsize=10, bbox=box)
 
 
 def _scale_bar(axes: Axes, um_per_px: float) -> None:

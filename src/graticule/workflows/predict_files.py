@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -193,40 +194,55 @@ def check_job(job: Job, files: Sequence[Path]) -> None:
 
 
 def predict_file(file: Path, job: Job, progress: Progress | None = None) -> Done:
-    """Find what the models were made for in one file, and write it to ``OUT/NAME``.
-
-    The folder appears whole or not at all. What a run that was stopped has finished lies beside it, to be resumed.
-    """
-    began = time.monotonic()
+    """Find what the models were made for in one file, and write it to ``OUT/NAME``; see `predict_image`."""
     with naming(file):
         image = open_image(file, job.reading)
         mask_file = mask_of(job.mask, file)
         mask = None if mask_file is None else open_mask(mask_file, image)
-        setup = set_up(image, job.models, tta=job.tta, device=job.device)
-        laid_out = setup.plan(stored=is_outlining(job.task), memory=budget(job.memory))
-        gate = None if mask is None else Gate(mask, setup.working, job.mask_margin_nm * NM)
-    identity = _identity(file, image, mask_file, job, laid_out, setup.measured)
-    many = len(laid_out.blocks) > 1
-    with resumable_folder(job.out / image_name(file), identity, resume=job.resume, worth_keeping=many) as store:
-        with naming(file):
-            write = write_outlines if is_outlining(job.task) else write_points
-            found = write(setup, laid_out, store, gate, file.name, progress)
-        seconds = time.monotonic() - began
+        about = {
+            "image": about_image(file, image),
+            "mask": None if mask_file is None else fingerprint(mask_file),
+            "read_as": {name: value for name, value in asdict(job.reading).items() if value is not None},
+        }
+        return predict_image(image, job, image_name(file), mask=mask, about=about, progress=progress)
+
+
+def predict_image(
+    image: Image,
+    job: Job,
+    name: str,
+    *,
+    mask: Image | None = None,
+    about: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Done:
+    """Find what the models were made for in `image`, of any size, and write it to ``OUT/NAME``.
+
+    The folder appears whole or not at all; what a run that was stopped has finished lies beside it, to be resumed.
+    `about` says where image and mask come from, for run.json and to know the same job again.
+    """
+    began = time.monotonic()
+    setup = set_up(image, job.models, tta=job.tta, device=job.device)
+    laid_out = setup.plan(stored=is_outlining(job.task), memory=budget(job.memory))
+    gate = None if mask is None else Gate(mask, setup.working, job.mask_margin_nm * NM)
+    identity = _identity(about or {"image": _about_voxels(image)}, job, laid_out, setup.measured)
+    write = write_outlines if is_outlining(job.task) else write_points
+    folder, many = job.out / name, len(laid_out.blocks) > 1
+    with resumable_folder(folder, identity, resume=job.resume, worth_keeping=many) as store:
+        found = write(setup, laid_out, store, gate, name, progress)
         facts = {
             "command": "predict",
             **made_on(),
-            **{key: value for key, value in identity.items() if key not in ("plan", "measured")},
+            **identity,
             "device": choose_device(job.device),
             "seed": job.seed,
             "plan": {"summary": str(laid_out), **identity["plan"]},
-            "measured": identity["measured"],
             **found.facts,
             "counts": found.counts,
-            "seconds": round(seconds, 2),
+            "seconds": round(time.monotonic() - began, 2),
         }
         (store.folder / MARK).write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
-    folder = job.out / image_name(file)
-    return Done(image=image_name(file), folder=folder, counts=found.counts, said=found.said, seconds=seconds)
+    return Done(image=name, folder=folder, counts=found.counts, said=found.said, seconds=facts["seconds"])
 
 
 def plan_file(file: Path, job: Job) -> tuple[Image, Plan, Estimate]:
@@ -254,21 +270,18 @@ def open_image(file: Path, reading: Reading) -> Image:
     return read(file, spacing_um=reading.spacing_um, channel=reading.channel, axes=reading.axes)
 
 
-def _identity(
-    file: Path, image: Image, mask: Path | None, job: Job, laid_out: Plan, measured: Mapping[str, Any]
-) -> dict[str, Any]:
+def _identity(about: Mapping[str, Any], job: Job, laid_out: Plan, measured: Mapping[str, Any]) -> dict[str, Any]:
     """All that the result depends on; also the better part of run.json, which says where a number came from."""
     settings = to_plain(job.task)
-    about_mask = None if mask is None else {**fingerprint(mask), "margin_nm": job.mask_margin_nm}
+    mask = about.get("mask")
     return {
-        "image": about_image(file, image),
+        **about,
+        "mask": mask and {**mask, "margin_nm": job.mask_margin_nm},
         "models": job.about_models,
         "task": job.task.name,
         "settings": settings,
         "thresholds": dict(zip(settings.get("classes", ()), settings.get("thresholds", ()), strict=False)),
-        "mask": about_mask,
         "tta": job.tta,
-        "read_as": {name: value for name, value in asdict(job.reading).items() if value is not None},
         "plan": {
             "tiles": len(laid_out.tiles),
             "blocks": len(laid_out.blocks),
@@ -276,14 +289,24 @@ def _identity(
             "shape": list(laid_out.shape),
             "spacing_um": list(laid_out.spacing_um),
         },
-        "measured": {name: np.asarray(value).tolist() for name, value in measured.items()},
+        "measured": {name: _as_json(np.asarray(value).tolist()) for name, value in measured.items()},
     }
+
+
+def _as_json(value: Any) -> Any:
+    """JSON has no infinity, and no word for what is not a number."""
+    if isinstance(value, list):
+        return [_as_json(each) for each in value]
+    return value if not isinstance(value, float) or math.isfinite(value) else str(value)
 
 
 def about_image(file: Path, image: Image) -> dict[str, Any]:
     """For run.json: which pixels these were."""
+    return {**fingerprint(file), **_about_voxels(image)}
+
+
+def _about_voxels(image: Image) -> dict[str, Any]:
     return {
-        **fingerprint(file),
         "axes": image.axes,
         "shape": list(image.data.shape),
         "dtype": str(image.data.dtype),
