@@ -67,7 +67,13 @@ def test_a_folder_appears_only_when_it_is_whole(tmp_path):
 
 def test_a_failed_folder_leaves_the_old_one_and_nothing_else(tmp_path):
     (tmp_path / "a").mkdir()
-    with pytest.raises(ValueError, match="no numbers"), replacing_folder(tmp_path / "a") as aside:
-        (aside / "voxels").write_text("half")
-        raise ValueError("no numbers")
+    with pytest.raises(FormatError, match="could not be written"), replacing_folder(tmp_path / "a") as aside:
+        (aside / "voxels").write_text("half" + (tmp_path / "none").read_text())
     assert [p.name for p in tmp_path.rglob("*")] == ["a"]
+
+
+def test_folders_made_for_nothing_are_removed(tmp_path):
+    for opened in (replacing, replacing_folder):
+        with pytest.raises(ZeroDivisionError), opened(tmp_path / "new" / "newer" / "a.zarr"):
+            1 / 0  # noqa: B018
+    assert not list(tmp_path.iterdir())

@@ -31,6 +31,7 @@ A first round: graticule demo. With your own images: check, train, predict, eval
 COMMANDS = {
     "demo": "See it work: simulate, train, predict and evaluate, in a few minutes, on any laptop.",
     "info": "What a file says of itself: axes, size, pixel size, and what is missing. Reads model files, too.",
+    "convert": "Copy an image of any size into another format: TIFF, OME-Zarr, HDF5 or MRC.",
     "check": "Everything that is wrong with an annotated dataset, at once, before you wait for anything.",
     "simulate": "Make images whose contents are known exactly, as a dataset to try things on.",
     "train": "Learn from annotated images: one model file.",

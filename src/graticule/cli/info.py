@@ -16,7 +16,7 @@ MODEL = ".safetensors"
 
 
 def info(
-    *files: Path,
+    *files: str,
     out: Annotated[Path | None, Parameter(name=("--out", "-o"))] = None,
     axes: Axes = None,
     common: Common = COMMON,
@@ -26,7 +26,8 @@ def info(
     Parameters
     ----------
     files
-        Images (TIFF, PNG, JPEG, NumPy) or models (.safetensors).
+        Images (TIFF, OME-Zarr, HDF5, MRC, PNG, JPEG, NumPy) or models (.safetensors). Zarr may be a folder or an
+        address such as https://host/volume.zarr; what is meant inside follows a colon: volume.zarr:/labels/mask.
     out
         Also write it all to this file, as JSON.
     """
@@ -45,9 +46,9 @@ def info(
     told, failed = [], {}
     for file in files:
         try:
-            told.append(_model(voice, file) if file.suffix == MODEL else _image(voice, file, axes))
+            told.append(_model(voice, Path(file)) if file.endswith(MODEL) else _image(voice, file, axes))
         except (GraticuleError, OSError) as error:
-            failed[str(file)] = str(error)
+            failed[file] = str(error)
             voice.complain(str(error))
     facts = {"files": told, "failed": failed}
     if out is not None:
@@ -57,7 +58,7 @@ def info(
     return 2 if failed else 0
 
 
-def _image(voice: Voice, file: Path, axes: str | None) -> dict[str, Any]:
+def _image(voice: Voice, file: str, axes: str | None) -> dict[str, Any]:
     from graticule.workflows.inspect import about_image
 
     facts = about_image(file, axes=axes)
@@ -66,6 +67,10 @@ def _image(voice: Voice, file: Path, axes: str | None) -> dict[str, Any]:
         ("size", f"{' x '.join(map(str, facts['shape']))}  (axes {facts['axes']})"),
         ("pixels", facts["dtype"]),
         ("pixel size", "unknown" if spacing is None else f"{' x '.join(f'{s:.6g}' for s in spacing)} µm"),
+        (
+            "first voxel",
+            f"at {' x '.join(f'{o:.6g}' for o in facts['origin_um'])} µm" if any(facts["origin_um"]) else "",
+        ),
         ("channels", ", ".join(facts["channels"])),
         *(("note", note) for note in facts["notes"]),
         *(("missing", said) for said in facts["missing"] or ["nothing"]),
@@ -100,7 +105,7 @@ def _classes(facts: dict[str, Any]) -> list[tuple[str, ...]]:
     ]
 
 
-def _told(voice: Voice, file: Path, rows: list[tuple[str, object]], facts: dict[str, Any]) -> dict[str, Any]:
+def _told(voice: Voice, file: str | Path, rows: list[tuple[str, object]], facts: dict[str, Any]) -> dict[str, Any]:
     voice.show(str(file))
     for name, said in rows:
         if said != "":

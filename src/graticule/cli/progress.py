@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from graticule.cli.voice import Voice
-from graticule.inference.run import Progress as Tiles
-from graticule.training import Epoch
-from graticule.training.fit import Watch
+
+if TYPE_CHECKING:  # training takes seconds to import, and not every command trains
+    from graticule.inference.run import Progress as Tiles
+    from graticule.training import Epoch
+    from graticule.training.fit import Watch
 
 
 @contextmanager

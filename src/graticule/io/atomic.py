@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from graticule.errors import FormatError
@@ -23,20 +23,15 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     ...     aside.write_text("x_um,y_um\n")
     """
     path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _in_its_folder(path):
         aside = _reserve(path)
-    except OSError as error:
-        raise _not_written(path, error) from error
-    try:
-        yield aside
-        # Between rename and power cut the content must be on the disk, or the new name would hold nothing.
-        _flush(aside)
-        os.replace(aside, path)
-    except OSError as error:
-        raise _not_written(path, error) from error
-    finally:
-        aside.unlink(missing_ok=True)
+        try:
+            yield aside
+            # Between rename and power cut the content must be on the disk, or the new name would hold nothing.
+            _flush(aside)
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -46,19 +41,30 @@ def replacing_folder(folder: Path, *, replaceable: Callable[[Path], bool] = lamb
     What lies there already is replaced if it is empty or `replaceable`, and otherwise refused.
     """
     _check_replaceable(folder, replaceable)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+    with _in_its_folder(folder):
         aside = Path(tempfile.mkdtemp(prefix=f".{folder.stem}-", suffix=folder.suffix, dir=folder.parent))
-    except OSError as error:
-        raise _not_written(folder, error) from error
+        try:
+            aside.chmod(0o777 & ~_umask())
+            yield aside
+            _swap(aside, folder)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _in_its_folder(path: Path) -> Iterator[None]:
+    """Folders above `path` are made, and removed again if nothing came of it; disks refuse in our words."""
+    missing = [parent for parent in path.absolute().parents if not parent.exists()]
     try:
-        aside.chmod(0o777 & ~_umask())
-        yield aside
-        _swap(aside, folder)
-    except OSError as error:
-        raise _not_written(folder, error) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException as error:
+        for parent in missing:
+            with suppress(OSError):
+                parent.rmdir()
+        if isinstance(error, OSError):
+            raise _not_written(path, error) from error
+        raise
 
 
 def _check_replaceable(folder: Path, replaceable: Callable[[Path], bool]) -> None:

@@ -14,8 +14,8 @@ from graticule.box import window
 from graticule.image import Array, ArrayLike
 from graticule.io.lazy import Arranged, Finite, Mean, Taken
 
-BLOCK_BYTES = 256 * 2**20
-"""Held at once while copying: 64 planes of 2048 × 2048 bytes, the depth of one of our chunks."""
+BLOCK_BYTES = 128 * 2**20
+"""Held at once while copying: 64 planes, the depth of one of our chunks, of 1400 × 1400 bytes."""
 
 Slices = tuple[slice, ...]
 
@@ -35,7 +35,7 @@ def stored_chunks(data: ArrayLike) -> tuple[int, ...] | None:
     return tuple(own) if own else None
 
 
-def blocks(shape: Sequence[int], chunks: Sequence[int], itemsize: int, limit: int = BLOCK_BYTES) -> Iterator[Slices]:
+def blocks(shape: Sequence[int], chunks: Sequence[int], itemsize: int, limit: int) -> Iterator[Slices]:
     """Windows that cover `shape`, whole multiples of `chunks`, of up to `limit` bytes if a chunk is no larger.
 
     They are as wide as they can be along the last axis, then along the one before it, and so on: files lie like that.
@@ -52,10 +52,11 @@ def blocks(shape: Sequence[int], chunks: Sequence[int], itemsize: int, limit: in
         yield tuple(slice(a, min(a + s, n)) for a, s, n in zip(corner, side, shape, strict=True))
 
 
-def copy(source: ArrayLike, target: Any, chunks: Sequence[int]) -> None:
-    """Fill `target`, which is stored in `chunks`, from `source`."""
-    for block in blocks(source.shape, chunks, np.dtype(source.dtype).itemsize):
+def copy(source: ArrayLike, target: Any, chunks: Sequence[int], after: Callable[[], None] = lambda: None) -> None:
+    """Fill `target`, which is stored in `chunks`, from `source`; `after` is called when a block is written."""
+    for block in blocks(source.shape, chunks, np.dtype(source.dtype).itemsize, BLOCK_BYTES):
         target[block] = source[block]
+        after()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +120,8 @@ class Slabs:
             return np.asarray(self.data[read])[then]
         slab = self._slab(number)
         inside = slice(wanted.start - number * self.depth, wanted.stop - number * self.depth)
-        return slab[(*read[: self.axis], inside, *read[self.axis + 1 :])][then]
+        # A copy, since a view would keep this slab while the next is read.
+        return np.array(slab[(*read[: self.axis], inside, *read[self.axis + 1 :])][then])
 
     def _slab(self, number: int) -> Array:
         if number not in self.kept:

@@ -6,12 +6,10 @@ import, and so is imported by those who need it only.
 
 from __future__ import annotations
 
-import errno
 import json
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -178,12 +176,14 @@ def write(image: Image, path: Source) -> None:
     dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype.newbyteorder("=")
     chunks = chunk_of(image.axes, image.data.shape)
     how = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
-    with replacing(at.path) as aside, _plainly(), h5py.File(aside, "w") as file:
-        dataset = file.create_dataset(
-            at.inner or DATASET, image.data.shape, dtype, chunks=chunks, track_times=False, **how
-        )
-        _describe(dataset, image.axes, image.spacing_um, image.origin_um)
-        copy(image.data, dataset, chunks)
+    with replacing(at.path) as aside, Sink(aside, "r+") as sink:
+        with h5py.File(sink, "w") as file:
+            dataset = file.create_dataset(
+                at.inner or DATASET, image.data.shape, dtype, chunks=chunks, track_times=False, **how
+            )
+            _describe(dataset, image.axes, image.spacing_um, image.origin_um)
+            copy(image.data, dataset, chunks, after=sink.check)
+        sink.check()
 
 
 def _describe(dataset: Any, axes: str, spacing_um: Sequence[float], origin_um: Sequence[float]) -> None:
@@ -198,15 +198,30 @@ def _describe(dataset: Any, axes: str, spacing_um: Sequence[float], origin_um: S
         dimension.label = axis
 
 
-@contextmanager
-def _plainly() -> Iterator[None]:
-    """HDF5 tells of a full disk in a page of text, or in an error that is no OSError."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        found = re.search(r"errno = (\d+), error message = '([^']*)'", str(error))
-        if found:
-            raise OSError(int(found[1]), found[2]) from error
-        if isinstance(error, RuntimeError):
-            raise OSError(errno.EIO, reason(error)) from error
-        raise
+class Sink(FileIO):
+    """A file to write to that never fails but remembers why it would have: HDF5 does not survive a full disk."""
+
+    error: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        """All of `data`, or nothing more after the first failure."""
+        left = memoryview(data).cast("B")
+        try:
+            while left and not self.error:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.error = error
+        return memoryview(data).nbytes
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Make room."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size or 0
+
+    def check(self) -> None:
+        """Raise what went wrong so far."""
+        if self.error:
+            raise self.error

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -79,8 +83,19 @@ def write(image: Image, path: Path) -> None:
         options = _imagej_options(image)
     order = "".join(axis for axis in ("zcyx" if "imagej" in options else "czyx") if axis in image.axes)
     shape = tuple(image.data.shape[image.axes.index(axis)] for axis in order)
-    with replacing(path) as aside:
+    with replacing(path) as aside, _full_disk_said():
         tifffile.imwrite(aside, _planes(image, order, dtype, path), shape=shape, dtype=dtype, **options)
+
+
+@contextmanager
+def _full_disk_said() -> Iterator[None]:
+    """NumPy tells of a full disk in numbers: how many it meant to write, and how many it could."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None and re.fullmatch(r"\d+ requested and \d+ written", str(error)):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        raise
 
 
 def _writable(dtype: np.dtype[Any], path: Path) -> np.dtype[Any]:
