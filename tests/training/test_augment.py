@@ -51,3 +51,21 @@ def test_no_change_asked_is_no_change():
     patch = np.random.default_rng(0).normal(0, 1, (1, 8, 8)).astype(np.float32)
     still = Augment(brightness=0, contrast=0, noise=0, blur_um=0)
     assert np.array_equal(change_grey(patch, still, (1.0, 1.0), np.random.default_rng(1)), patch)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.sampled_from([(64, 64), (24, 40, 48)]))
+def test_points_go_where_the_pixels_go_when_zoomed(seed, shape):
+    rng = np.random.default_rng(seed)
+    warp = draw_warp(shape, np.full(len(shape), 100.0), Augment(zoom=0.3), (1.0,) * len(shape), rng)
+    assert 1 / 1.3 <= warp.zoom <= 1.3
+    places = rng.uniform(1, np.array(shape) - 2, (6, len(shape)))
+    in_source = np.stack([map_coordinates(axis, places.T, order=1) for axis in warp.coordinates()], axis=1)
+    assert np.abs(warp.to_patch(in_source) - places).max() < 1e-6
+
+
+def test_things_are_shown_larger_as_often_as_smaller_and_half_the_time_as_they_are():
+    rng = np.random.default_rng(0)
+    zooms = np.array([draw_warp((8, 8), np.zeros(2), Augment(zoom=0.25), (1.0, 1.0), rng).zoom for _ in range(400)])
+    assert np.mean(zooms == 1) == pytest.approx(0.5, abs=0.1)
+    assert np.mean(zooms > 1) == pytest.approx(np.mean(zooms < 1), abs=0.1)

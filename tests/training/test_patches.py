@@ -1,12 +1,21 @@
 from dataclasses import replace
 
 import numpy as np
-from scipy.ndimage import center_of_mass
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import center_of_mass, grey_dilation, grey_erosion
 
-from graticule.results import Points
+from graticule.example import Example
+from graticule.image import Image
+from graticule.results import Labels, Points
+from graticule.simulate.fields import smooth_field
 from graticule.task import Levels
 from graticule.tasks.beads import Beads
-from graticule.training.patches import _coarsen, cut, draw_patch, make_source, paste
+from graticule.tasks.tissue import Tissue
+from graticule.training.augment import draw_warp
+from graticule.training.patches import _choose_centre, _coarsen, _on_outlines, cut, draw_patch, make_source, paste
 from tests.synthetic import scattered
 
 LEVELS = Levels(180.0, 20.0)
@@ -25,8 +34,6 @@ def dark_at(pixels, places):
 
 def test_truth_stays_on_its_beads_through_turns_and_bends():
     rng = np.random.default_rng(0)
-    from graticule.training.augment import draw_warp
-
     for _ in range(20):
         warp = draw_warp((64, 64), rng.uniform(40, 120, 2), TASK.recipe.augment, (0.0006, 0.0006), rng)
         pixels, _, truth = cut(source(), warp)
@@ -132,3 +139,117 @@ def test_rare_classes_are_seen_as_often_as_common_ones():
     sources = [make_source(example, np.zeros((1, 240, 240), np.float32))]
     targets = [draw_patch(sources, task, rng).target for _ in range(80)]
     assert np.mean([t[1].max() == 1 for t in targets]) > 0.3
+
+
+# -- outlines ----------------------------------------------------------------------------------------------------------
+
+
+TISSUE = Tissue(classes=("tissue",), dimensions=2, working_nm=(40.0, 40.0), patch_px=(48,), zoom=0.25, mining=0.5)
+VOLUME = replace(TISSUE, dimensions=3, working_nm=(40.0,) * 3, patch_px=(16, 32, 32))
+
+
+def outlined(shape, seed=0, complete=None, classes=1):
+    """Outlines that the pixels themselves tell: a smooth field, and where it is above its quantiles."""
+    field = smooth_field(np.random.default_rng(seed), shape, correlation_px=9)
+    numbers = np.digitize(field, np.quantile(field, [0.6, 0.85][:classes])).astype(np.uint8)
+    axes, spacing = "zyx"[-len(shape) :], (0.04,) * len(shape)
+    known = None if complete is None else Image(complete.astype(np.uint8), axes, spacing)
+    example = Example(f"field-{seed}", Image(field, axes, spacing), Labels(Image(numbers, axes, spacing)), known)
+    return make_source(example, field[None].astype(np.float32))
+
+
+def at_edges(numbers, reach=1):
+    return grey_dilation(numbers, 2 * reach + 1) != grey_erosion(numbers, 2 * reach + 1)
+
+
+@pytest.mark.parametrize(("task", "shape"), [(TISSUE, (90, 100)), (VOLUME, (30, 70, 80))])
+def test_outlines_follow_the_image_through_turns_mirrors_and_zoom(task, shape):
+    """Wherever the warped field is clearly above the level that the outline was drawn at, the outline is there, too."""
+    source = outlined(shape)
+    level = np.quantile(source.splines[0], 0.6)
+    rng = np.random.default_rng(0)
+    for _ in range(12):
+        warp = draw_warp(task.recipe.patch, np.array(shape) / 2, task.recipe.augment, source.spacing_um, rng)
+        pixels, known, truth = cut(source, warp)
+        clear = (known > 0) & (np.abs(pixels[0] - level) > 0.35)
+        assert clear.mean() > 0.3
+        assert np.array_equal((pixels[0] > level)[clear], (truth.image.data != 0)[clear])
+
+
+@pytest.mark.parametrize("shape", [(90, 100), (30, 40, 50)])
+def test_a_patch_that_is_not_bent_holds_the_images_own_voxels(shape):
+    source = outlined(shape)
+    task = replace(TISSUE if len(shape) == 2 else VOLUME, zoom=0.0, patch_px=(16,))
+    own = set(source.splines.ravel().tolist())
+    rng = np.random.default_rng(1)
+    for _ in range(6):
+        chosen, centre = _choose_centre([source], task.recipe, rng)
+        pixels, known, truth = cut(
+            chosen, draw_warp(task.recipe.patch, centre, task.recipe.augment, source.spacing_um, rng)
+        )
+        assert set(pixels[0][known > 0].tolist()) <= own
+        level = source.splines[0][source.truth.image.data > 0].min()
+        assert np.array_equal((pixels[0] >= level) & (known > 0), truth.image.data > 0)
+
+
+def test_a_patch_reaches_beyond_a_large_enough_image_by_an_eighth_at_most_and_shows_its_corners():
+    source = outlined((90, 100))
+    task = replace(TISSUE, mining=0.0, zoom=0.0)
+    rng = np.random.default_rng(2)
+    centres = np.array([_choose_centre([source], task.recipe, rng)[1] for _ in range(400)])
+    low, high = centres - 23.5, centres + 23.5
+    assert low.min() == -6
+    assert (high.max(axis=0) == np.array([89, 99]) + 6).all()
+
+
+def test_every_class_is_the_middle_of_patches_alike_often_as_often_at_its_edge_as_inside():
+    source = outlined((120, 120), classes=2)
+    numbers = source.truth.image.data
+    task = replace(TISSUE, classes=("a", "b"), mining=1.0, patch_px=(16,))
+    rng = np.random.default_rng(3)
+    places = [_on_outlines([source], rng)[1].astype(int) for _ in range(600)]
+    drawn = np.array([numbers[tuple(place)] for place in places])
+    assert set(drawn) == {1, 2}
+    assert abs(np.mean(drawn == 2) - 0.5) < 0.08
+    edge = np.array([at_edges(numbers)[tuple(place)] for place in places])
+    assert 0.4 < edge.mean() < 0.85  # what is not "at its edge" may touch it with a corner
+    assert draw_patch([source], task, rng).target.shape == (2, 16, 16)
+
+
+def test_patches_are_centred_where_the_annotation_is_complete():
+    complete = np.zeros((90, 100), bool)
+    complete[:, :30] = True
+    source = outlined((90, 100), complete=complete)
+    rng = np.random.default_rng(4)
+    assert all(_on_outlines([source], rng)[1][1] < 30 for _ in range(50))
+
+
+def test_unknown_voxels_of_a_patch_teach_nothing():
+    complete = np.zeros((90, 100), bool)
+    complete[:, :50] = True
+    patch = draw_patch([outlined((90, 100), complete=complete)], TISSUE, np.random.default_rng(5))
+    maps = torch.zeros((1, *patch.target.shape), requires_grad=True)
+    TISSUE.loss(maps, torch.from_numpy(patch.target)[None], torch.from_numpy(patch.known)[None]).backward()
+    assert 0 < patch.known.mean() < 1
+    assert maps.grad[0][patch.known == 0].abs().max() == 0
+    assert maps.grad[0][patch.known == 1].abs().min() > 0
+
+
+def test_an_object_without_an_inside_is_found_by_its_edge():
+    numbers = np.zeros((40, 40), np.uint8)
+    numbers[7, 9] = 3
+    image = Image(np.zeros((40, 40), np.float32), "yx", (0.04, 0.04))
+    example = Example("speck", image, Labels(Image(numbers, "yx", (0.04, 0.04))))
+    source = make_source(example, np.zeros((1, 40, 40), np.float32))
+    rng = np.random.default_rng(0)
+    assert all(_on_outlines([source], rng)[1].tolist() == [7, 9] for _ in range(5))
+
+
+@given(st.integers(0, 99), st.sampled_from([(90, 100), (24, 50, 40)]))
+@settings(max_examples=20, deadline=None)
+def test_the_same_seed_draws_the_same_outlined_patch(seed, shape):
+    source, task = outlined(shape), TISSUE if len(shape) == 2 else VOLUME
+    one, same = (draw_patch([source], task, np.random.default_rng(seed)) for _ in range(2))
+    assert np.array_equal(one.pixels, same.pixels)
+    assert np.array_equal(one.target, same.target)
+    assert set(np.unique(one.target)) <= {0, 1}

@@ -1,0 +1,54 @@
+"""The U-Net: any size, one window as good as another, and the published network by its settings."""
+
+import numpy as np
+import pytest
+import torch
+from monai.networks.nets import UNet as MonaiUNet
+
+from graticule.nets.forward import choose_precision
+from graticule.nets.unet import UNet
+
+SMALL = {"channels": (4, 8, 8), "units": 1}
+
+
+@pytest.mark.parametrize("shape", [(33, 20), (16, 16), (5, 7), (17, 9, 20), (8, 8, 8)])
+def test_it_answers_for_every_voxel_of_any_size(shape):
+    network = UNet(2, dimensions=len(shape), **SMALL).eval()
+    assert network(torch.zeros(1, 1, *shape)).shape == (1, 2, *shape)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_with_instance_norm_it_is_monais_network_to_the_bit(dimensions):
+    torch.manual_seed(0)
+    ours = UNet(1, dimensions=dimensions, norm="instance")
+    torch.manual_seed(0)
+    published = MonaiUNet(dimensions, 1, 1, (16, 32, 64, 128, 256), (2, 2, 2, 2), num_res_units=2)
+    x = torch.randn(1, 1, *(32,) * dimensions)
+    assert torch.equal(ours(x), published(x))
+
+
+def test_with_batch_norm_what_lies_far_off_changes_nothing_and_with_instance_norm_everything():
+    x = torch.zeros(1, 1, 32, 160)
+    other = x.clone()
+    other[..., 140:] = 5
+    for norm, same in (("batch", True), ("instance", False)):
+        torch.manual_seed(0)
+        network = UNet(1, dimensions=2, norm=norm, channels=(4, 8), units=1).eval()
+        with torch.no_grad():
+            assert torch.equal(network(x)[..., :64], network(other)[..., :64]) is same
+
+
+def test_zeros_beyond_the_far_edge_change_nothing_but_what_is_cut_off():
+    torch.manual_seed(0)
+    network = UNet(1, dimensions=2, **SMALL).eval()
+    x = torch.randn(1, 1, 30, 32)
+    padded = torch.nn.functional.pad(x, (0, 0, 0, 2))
+    with torch.no_grad():
+        assert np.allclose(network(x), network(padded)[:, :, :30], atol=1e-6)
+
+
+def test_narrow_networks_take_bf16_only_where_it_is_faster(monkeypatch):
+    network = UNet(1, dimensions=2, **SMALL)
+    for units, precision in ((("AVX512-BF16",), "fp32"), (("AMX", "AVX512-BF16"), "bf16"), ((), "fp32")):
+        monkeypatch.setattr("graticule.nets.forward.bf16_units", lambda units=units: units)
+        assert choose_precision("cpu", network) == precision
