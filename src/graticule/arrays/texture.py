@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise, product
+from itertools import product
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -30,19 +31,15 @@ TERMS = ("texture", "variance", "tensor", "edges")
 
 TRUNCATE = 3  # standard deviations after which a Gaussian's taps end
 FINE = 1 / 3  # of a block: the window across which fine texture is averaged
-NEAR = 1.3  # blocks across which the grey level of resin is looked for
+NEAR = 1.5  # blocks across which the grey level of resin is looked for
 FLOOR = 1e-6  # energy, in squared units of the grey levels' spread, below which there is no texture at all
 ANY = np.float32(1e-6)  # less of something than this is none of it
 STEPS = np.float32(255)  # confidences are whole 255ths, so that storing them as bytes loses nothing
 
 FEWEST = 64  # cells from which anything can be said
-LEAST = 0.05  # of the highest top of a histogram: lower ones are chance
+LEAST = 0.1  # of the highest top of a histogram: lower ones are chance
 VALLEY = 0.85  # of a top: only a deeper valley ends it
-SMOOTH = 0.8  # of noise's own spread, by which a histogram is smoothed
-WIDER, UNEVEN = (
-    2.0,
-    0.1,
-)  # the peak of resin may be so many times wider than white noise's, and its level may vary by so much
+WIDEST = 2.6  # times as wide as that of white noise may the peak of resin be: cameras' noise is not white, nor even
 GROWTH = 1.6  # times the variance of its cells may that of a window of resin be; measured 1.1-1.4, in tissue 1.7-3
 SOFTNESS = 0.25  # of the peak's spread
 ENOUGH = np.float32(0.01)  # of what is around: so much sure resin will do to know how grey it is
@@ -264,29 +261,31 @@ def _box(side_px: float) -> float:
 # -- cells to evidence ---------------------------------------------------------------------------------------------------
 
 
-def evidence(cells: Cells, scales: Scales) -> Floats:
-    """How much there is to see around each cell: the mean of logarithms of energies; -inf where there is nothing at all.
+def evidence(cells: Cells, scales: Scales) -> tuple[Floats, Floats]:
+    """How much there is to see around each cell: the mean of logarithms of energies; and how much of the window counts.
+
+    Cells of one grey (a blank margin, a mask) do not count, and evidence is -inf where most of a window is blank.
 
     Logarithms, because a mean of energies is that of the strongest edge in the window, and reaches as far as the window
     does; a mean of logarithms is that of the typical cell. Of the structure tensor, smoothed before it is judged, counts
     the share of its energy that lies across the main direction: a ramp of shading, the flank of a charging shadow, a knife
-    mark or a curtain has energy, but only along one direction; noise and tissue have it along both.
+    mark or a curtain has energy, but only along one direction; noise and tissue have it along both. The tensor is one
+    witness as the difference of Gaussians is: its energy and the share that lies across weigh half each.
     """
     textured = (cells.dog > FLOOR) & (cells.yy + cells.xx > FLOOR)
-    parts = [np.log(np.maximum(cells.dog, FLOOR))] if "texture" in scales.terms else []
+    parts = [(1.0, np.log(np.maximum(cells.dog, FLOOR)))] if "texture" in scales.terms else []
     if {"edges", "tensor"} & set(scales.terms):
         yy, xx, xy = (wide(product, 1.0) for product in (cells.yy, cells.xx, cells.xy))
         total = np.maximum(yy + xx, FLOOR)
         if "edges" in scales.terms:
-            parts.append(np.log(total))
+            parts.append((0.5, np.log(total)))
         if "tensor" in scales.terms:
             coherence = np.sqrt((yy - xx) ** 2 + 4 * xy * xy) / total
-            parts.append(np.log(np.maximum(1 - coherence, np.float32(1e-3))))
-    mean = sum(parts[1:], start=parts[0]) / np.float32(len(parts))
+            parts.append((0.5, np.log(np.maximum(1 - coherence, np.float32(1e-3)))))
+    mean = sum(np.float32(share) * part for share, part in parts) / np.float32(sum(share for share, _ in parts))
     weight = wide(textured.astype(np.float32), scales.fine)
     summed = wide(np.where(textured, mean, np.float32(0)), scales.fine)
-    seen: Floats = np.where(weight > ANY, summed / np.maximum(weight, ANY), np.float32(-np.inf))
-    return seen
+    return np.where(weight > np.float32(0.5), summed / np.maximum(weight, ANY), np.float32(-np.inf)), weight
 
 
 def wide(values: Floats, sigma: float) -> Floats:
@@ -311,8 +310,8 @@ def _tissue(seen: Floats, resin: Resin) -> Floats:
     return tissue
 
 
-def _around(grey: Floats, tissue: Floats, scales: Scales) -> _Around:
-    surely = np.maximum(1 - 2 * tissue, 0)
+def _around(grey: Floats, seen: Floats, tissue: Floats, scales: Scales) -> _Around:
+    surely = np.where(np.isfinite(seen), np.maximum(1 - 2 * tissue, 0), np.float32(0))
     amount = wide(surely, scales.near)
     mean = wide(surely * grey, scales.near) / np.maximum(amount, ANY)
     return _Around(amount, np.asarray(mean, np.float32))
@@ -323,9 +322,10 @@ def _around(grey: Floats, tissue: Floats, scales: Scales) -> _Around:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Window:
-    """What is kept of a sampled window: arrays ``(rows, columns)`` of cells."""
+    """What is kept of a sampled window: arrays ``(rows, columns)`` of cells. `solid`: nothing around is blank."""
 
     seen: Floats
+    solid: Array
     block: Floats
     growth: Floats
     grey: Floats
@@ -341,17 +341,18 @@ def measure(planes: Iterable[Floats], scales: Scales) -> Resin:
     empirical null (Efron 2004, doi:10.1198/016214504000000089).
     """
     windows = [_look(plane, scales) for plane in planes]
-    seen = np.concatenate([window.seen.ravel() for window in windows])
-    known = np.isfinite(seen)
-    if np.count_nonzero(known) < FEWEST:
-        return ALL_TISSUE if known.any() else NO_TISSUE
-    peak = _lowest_peak(seen[known], _noise_spread(scales))
-    core = np.abs(seen - peak.centre) < peak.spread
-    growth = np.concatenate([window.growth.ravel() for window in windows])
-    grows = "variance" in scales.terms and np.percentile(growth[core], 25) > GROWTH
-    if peak.spread > np.hypot(WIDER * _noise_spread(scales), UNEVEN) or grows:
+    seen, solid, block, growth = (
+        np.concatenate([getattr(window, name).ravel() for window in windows])
+        for name in ("seen", "solid", "block", "growth")
+    )
+    if np.count_nonzero(solid) < FEWEST:
+        return ALL_TISSUE if np.isfinite(seen).any() else NO_TISSUE
+    peak = _lowest_peak(seen[solid], _noise_spread(scales))
+    if peak is None:
         return ALL_TISSUE
-    block = np.concatenate([window.block.ravel() for window in windows])
+    core = solid & (np.abs(seen - peak.centre) < peak.spread)
+    if peak.alone and "variance" in scales.terms and np.percentile(growth[core], 25) > GROWTH:
+        return ALL_TISSUE
     variance = float(np.percentile(block[core], 10)) if "variance" in scales.terms else 0.0
     texture_only = Resin(peak.limit, SOFTNESS * peak.spread, variance, 0.0, 0.0)
     return _with_greys(texture_only, windows, scales, core)
@@ -362,35 +363,71 @@ def _look(plane: Floats, scales: Scales) -> _Window:
     fine = wide(cells.variance, scales.fine)
     mean = wide(cells.grey, scales.fine)
     whole = wide(cells.grey * cells.grey, scales.fine) - mean * mean + fine
-    growth = np.asarray(whole / np.maximum(fine, FLOOR), np.float32)
-    return _Window(evidence(cells, scales), wide(cells.variance, scales.block), growth, cells.grey)
+    down, across = np.gradient(mean) if min(mean.shape) > 1 else (np.zeros_like(mean),) * 2
+    ramp = (down**2 + across**2) * np.float32(scales.fine**2)  # what shading alone adds to the variance of a window
+    growth = np.asarray(np.maximum(whole - ramp, 0) / np.maximum(fine, FLOOR), np.float32)
+    seen, weight = evidence(cells, scales)
+    return _Window(seen, weight > np.float32(0.999), wide(cells.variance, scales.block), growth, cells.grey)
 
 
 @dataclass(frozen=True, slots=True)
 class _Peak:
-    """The lowest peak of evidence: its centre, its standard deviation, and where what lies above it prevails."""
+    """The lowest peak of evidence.
+
+    Its centre and its standard deviation; where what lies above it prevails; and whether no valley parts it from that.
+    """
 
     centre: float
     spread: float
     limit: float
+    alone: bool
 
 
-def _lowest_peak(seen: Array, noise: float) -> _Peak:
-    """`noise` is the spread that pure noise would have: finer detail of the histogram is chance."""
+def _lowest_peak(seen: Array, noise: float) -> _Peak | None:
+    """The lowest peak that is sharp enough, or None; `noise` is the spread that pure noise has."""
     step = noise / 5
     low = float(seen.min()) - 5 * noise
     count = int(np.ceil((float(seen.max()) + 5 * noise - low) / step))
     histogram, borders = np.histogram(seen, count, (low, low + count * step))
     at = (borders[1:] + borders[:-1]) / 2
-    density = ndimage.gaussian_filter1d(histogram / (len(seen) * step), SMOOTH * noise / step)
-    centre = float(at[_first_top(density)])
-    spread = max(centre - float(np.quantile(seen, _below(seen, centre))), noise / 2)
-    shown = float(np.hypot(spread, SMOOTH * noise))  # as wide as smoothing has made it
-    height = min(float(np.interp(centre, at, density)), 1 / (np.sqrt(2 * np.pi) * shown))
+    density = ndimage.gaussian_filter1d(histogram / (len(seen) * step), noise / step)
+    top = _first_top(density, noise / step)
+    if top is None:
+        return None
+    centre = float(at[top])
+    spread = float(np.clip(centre - np.quantile(seen, _below(seen, centre)), noise / 2, WIDEST * noise))
+    shown = float(np.hypot(spread, noise))  # as wide as smoothing has made it
+    height = min(float(density[top]), 1 / (np.sqrt(2 * np.pi) * shown))
     resin = height * np.exp(-0.5 * ((at - centre) / shown) ** 2)
     prevails = (at > centre) & (resin < 0.5 * density)
     limit = float(at[np.argmax(prevails)]) if prevails.any() else np.inf
-    return _Peak(centre, spread, float(np.clip(limit, centre + 2 * spread, centre + 4 * spread)))
+    alone = not _ends_in_valley(density, top)
+    return _Peak(centre, spread, float(np.clip(limit, centre + 1.5 * shown, centre + 4 * shown)), alone)
+
+
+def _first_top(density: Array, noise: float) -> int | None:
+    """The lowest top of a histogram that a valley ends, or that is sharp; `noise` in bins.
+
+    A Gaussian of standard deviation s bends, at its top, by 1 / s² of its height; a shoulder of a higher peak does so too.
+    """
+    bend = -np.gradient(np.gradient(density)) * noise**2 / np.maximum(density, 1e-9)
+    sharp = _tops(bend) & (bend > 1 / (1 + WIDEST**2))
+    tops = np.flatnonzero((_tops(density) | sharp) & (density > LEAST * density.max()))
+    return next((int(top) for top in tops if sharp[top] or _ends_in_valley(density, top)), None)
+
+
+def _tops(values: Array) -> Array:
+    """Where values are higher than their neighbours."""
+    around = np.pad(values, 1, constant_values=np.inf)
+    higher: Array = (values > around[:-2]) & (values >= around[2:])
+    return higher
+
+
+def _ends_in_valley(density: Array, top: int | np.signedinteger[Any]) -> bool:
+    """Whether there is a valley between a top and a higher one, or a lower one that is higher than the valley."""
+    after = density[top:]
+    deepest = np.minimum.accumulate(after)
+    return bool(np.any((deepest < VALLEY * after[0]) & (after > deepest / VALLEY) & (after > LEAST * density.max())))
 
 
 def _below(seen: Array, centre: float) -> float:
@@ -398,21 +435,11 @@ def _below(seen: Array, centre: float) -> float:
     return float(np.mean(seen < centre)) * 0.3173
 
 
-def _first_top(density: Array) -> int:
-    """The lowest top that is high enough and ends in a valley."""
-    inner = density[1:-1]
-    tops = np.flatnonzero((inner >= density[:-2]) & (inner > density[2:]) & (inner > LEAST * density.max())) + 1
-    for top, following in pairwise(tops):
-        if density[top:following].min() < VALLEY * density[top]:
-            return int(top)
-    return int(tops[-1])
-
-
 @lru_cache
 def _noise_spread(scales: Scales) -> float:
     """Standard deviation of evidence where there is only noise, independent from pixel to pixel."""
     noise = np.random.default_rng(0).standard_normal((512, 512), np.float32)
-    return float(evidence(pool(noise, scales), scales).std())
+    return float(evidence(pool(noise, scales), scales)[0].std())
 
 
 def _with_greys(resin: Resin, windows: Sequence[_Window], scales: Scales, core: Array) -> Resin:
@@ -420,9 +447,9 @@ def _with_greys(resin: Resin, windows: Sequence[_Window], scales: Scales, core: 
     shades, near = [], []
     for window in windows:
         tissue = _tissue(window.seen, resin)
-        around = _around(window.grey, tissue, scales)
+        around = _around(window.grey, window.seen, tissue, scales)
         shades.append((around.grey - window.grey).ravel())
-        near.append(((tissue > 0.9) & (around.amount > ENOUGH)).ravel())
+        near.append(((tissue > 0.9) & (around.amount > ENOUGH) & window.solid).ravel())
     shade, textured = np.concatenate(shades), np.concatenate(near)
     if np.count_nonzero(textured) < FEWEST:
         return resin
@@ -461,9 +488,10 @@ def confidence(plane: Floats, resin: Resin, scales: Scales) -> Floats:
     resin. Nothing is tissue in a block whose variance is no more than that of resin.
     """
     cells = pool(plane, scales)
-    tissue = _tissue(evidence(cells, scales), resin)
+    seen, _ = evidence(cells, scales)
+    tissue = _tissue(seen, resin)
     if resin.contrast:
-        around = _around(cells.grey, tissue, scales)
+        around = _around(cells.grey, seen, tissue, scales)
         present = np.minimum(around.amount / ENOUGH, 1)
         slope = 2 / resin.contrast
         shade = np.float32(1.5) - (around.grey - np.float32(resin.offset)) * np.float32(slope)

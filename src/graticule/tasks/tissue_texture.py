@@ -34,6 +34,8 @@ class TissueTexture(Masking):
         Pixels, of the narrower Gaussian of the difference of Gaussians. Raise it where noise passes for tissue.
     edge_sigma
         Pixels, of the Gaussian before gradients are taken. Lower it where thin tissue is missed.
+    terms
+        Which evidence counts, of texture, variance, tensor and edges: all, but to see what one of them is good for.
     min_region_size
         Regions of fewer voxels are dropped.
     max_hole_size
@@ -49,6 +51,7 @@ class TissueTexture(Masking):
     block_size: int = 64
     texture_sigma: float = 1.0
     edge_sigma: float = 0.5
+    terms: tuple[str, ...] = texture.TERMS
 
     def __post_init__(self) -> None:
         Masking.__post_init__(self)
@@ -56,7 +59,7 @@ class TissueTexture(Masking):
 
     @property
     def scales(self) -> texture.Scales:
-        return texture.Scales(self.block_size, self.texture_sigma, self.edge_sigma)
+        return texture.Scales(self.block_size, self.texture_sigma, self.edge_sigma, self.terms)
 
     @property
     def grid(self) -> Grid:
