@@ -245,3 +245,37 @@ def test_volumes_are_learnt_at_another_voxel_size_and_outlined_on_their_own(tmp_
     found = predict(volume.image, model, device="cpu")
     assert found.image.data.shape == volume.image.shape
     assert 0 <= fitted.task.score([found], [volume])["dice"] <= 1
+
+
+def test_texture_counts_beside_the_network_as_much_as_asked_for(learnt):
+    """In logits: its own weight 0 changes nothing, and a large one leaves only texture."""
+    fitted, _ = learnt
+    image = TissueScenes(shape_px=(160, 160)).draw(5).image
+    confidences = []
+    for weight in (0.0, 1e-9, 1.0, 1e6):
+        task = replace(fitted.task, texture_weight=weight)
+        forward = task.forward({**task.measure(image), **fitted.weights}, "cpu")
+        confidences.append(forward(task.prepare(image.data, levels(image))[None])[0, 0])
+    plain, hardly, both, only = confidences
+    assert np.abs(plain - hardly).max() <= 1 / 255
+    assert np.abs(plain - both).max() > 0.1
+    assert np.isin(only, (0, 1)).mean() > 0.95
+    assert np.array_equal(both, (np.round(both * 255) / 255).astype(np.float32))
+
+
+def test_what_texture_is_like_is_measured_on_every_image_and_only_if_it_counts(learnt):
+    fitted, shown = learnt
+    assert fitted.task.measure(shown.image) == {}
+    task = replace(fitted.task, texture_weight=0.5)
+    measured = task.measure(shown.image)
+    assert measured
+    assert all(name.startswith("texture.") for name in measured)
+    assert max(task.grid.halo) > max(fitted.task.grid.halo)
+    found = predict(shown.image, Checkpoint(task, fitted.weights), device="cpu")
+    assert task.score([found], [shown])["dice"] > 0.8
+
+
+def test_thresholds_are_chosen_with_texture_where_it_counts():
+    task = replace(TINY, texture_weight=1.0, epochs=1)
+    one = all_ready(task, PLANES[:1])
+    assert 0 < fit(task, one, one, device="cpu").score <= 1

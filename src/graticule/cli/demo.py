@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -36,7 +36,11 @@ def demo(
     from graticule.cli.progress import clock, epochs
     from graticule.cli.voice import Voice
     from graticule.workflows.demo import demo as run
-    from graticule.workflows.evaluate import as_plain
+    from graticule.workflows.evaluate import Evaluation
+    from graticule.workflows.evaluate_labels import LabelEvaluation
+
+    def as_plain(one: Evaluation | LabelEvaluation) -> dict[str, Any]:
+        return {"task": one.task.name, "classes": one.classes, "pooled": dict(one.pooled), "images": {**one.by_image}}
 
     voice = Voice(common)
     with ExitStack() as stack:
@@ -56,25 +60,33 @@ def demo(
 
 
 def _show(voice: Voice, done: Demo) -> None:
-    from graticule.cli.evaluate import show
+    from graticule.cli.evaluate import show, show_labels
+    from graticule.workflows.evaluate import Evaluation
 
     voice.show("\nOn images that the model has never seen:\n")
-    show(voice, done.evaluation)
+    points = isinstance(done.evaluation, Evaluation)
+    if isinstance(done.evaluation, Evaluation):
+        show(voice, done.evaluation)
+    else:
+        show_labels(voice, done.evaluation)
     if done.baseline is not None:
-        ours, theirs = done.evaluation.pooled["f1"], done.baseline.pooled["f1"]
-        voice.show(f"\nF1 {ours:.3f}; a Laplacian of Gaussian tuned on the same images: {theirs:.3f}")
-    for line in _what_next(done.out):
+        figure, name = ("f1", "F1") if points else ("dice", "Dice")
+        classical = "a Laplacian of Gaussian tuned on the same images" if points else "by texture, without training"
+        voice.show(f"\n{name} {done.evaluation.pooled[figure]:.3f}; {classical}: {done.baseline.pooled[figure]:.3f}")
+    for line in _what_next(done.out, done.evaluation.task.name, points):
         voice.show(line)
 
 
-def _what_next(out: Path) -> Iterator[str]:
+def _what_next(out: Path, task: str, points: bool) -> Iterator[str]:
     yield "\nLook at:"
     yield f"  {out}/evaluation/         every held-out image with what was right, false and missed; figures; curve"
-    yield f"  {out}/found/NAME/         overlay.png, objects.csv, run.json, as predict leaves them"
+    what = "objects.csv" if points else "labels"
+    yield f"  {out}/found/NAME/         overlay.png, {what}, run.json, as predict leaves them"
     yield f"  {out}/training.png        how the model learnt"
-    yield f"  {out}/learn/              what a dataset looks like: images/, points/, dataset.yaml"
+    folder = "points" if points else "labels"
+    yield f"  {out}/learn/              what a dataset looks like: images/, {folder}/, dataset.yaml"
     yield "\nNext, with images of your own (graticule COMMAND --help explains all settings):"
     yield "  graticule info my-images/*.tif"
     yield "  graticule check my-dataset"
-    yield "  graticule train beads my-dataset -o my-model.safetensors"
+    yield f"  graticule train {task} my-dataset -o my-model.safetensors"
     yield "  graticule predict my-images/*.tif --model my-model.safetensors -o found"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from graticule.cli.voice import Voice
     from graticule.example import Example
     from graticule.workflows.evaluate import Evaluation
+    from graticule.workflows.evaluate_labels import LabelEvaluation
 
 
 def evaluate(
@@ -109,14 +110,21 @@ def _of_labels(
     if out is not None:
         patch = done.task.recipe.patch if patches else ()  # type: ignore[attr-defined]
         of_labels.write_label_evaluation(done, out, facts, patch=patch)
+    show_labels(voice, done)
+    return of_labels.as_plain(done)
+
+
+def show_labels(voice: Voice, done: LabelEvaluation) -> None:
+    """A line for every class of every image, then all images together."""
+    from graticule.workflows.evaluate_labels import rows
+
     head = ("image", "class", "Dice", "Jaccard", "precision", "recall", "right", "false", "missed")
     lines = []
-    for image, name, figures in of_labels.rows(done):
+    for image, name, figures in rows(done):
         cells = [f"{figures[key]:.4f}" if key in figures else "" for key in ("dice", "jaccard", "precision", "recall")]
         counts = [f"{figures[key]:.0f}" for key in ("tp", "fp", "fn")]
         lines.append((image or "all images", name or "all", *cells, *counts))
     voice.table(head, lines)
-    return of_labels.as_plain(done)
 
 
 def show(voice: Voice, done: Evaluation) -> None:

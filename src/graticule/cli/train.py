@@ -70,7 +70,8 @@ def train_task(
     check_writable(out)
     model_path = out if out.suffix else out.with_name(out.name + SUFFIX)
     read = load(dataset, spacing_um=spacing_um, channel=channel, points_unit=points_unit)
-    task = choose(kind, read, settings, preset=preset, file=settings_file)
+    begun = None if start is None else Checkpoint.load(start)
+    task = choose(kind, read, settings, preset=preset, file=settings_file, start=None if begun is None else begun.task)
     examples = examples_for(task, read)
     task = task.resolve(examples)
     voice.say(f"{read.name}: {len(examples)} images; {described(task)}")
@@ -82,7 +83,7 @@ def train_task(
             model_path,
             seed=common.seed,
             device=device,
-            start=None if start is None else Checkpoint.load(start),
+            start=begun,
             encoder_weights=encoder_weights,
             resume=resume,
             provenance=about_dataset(dataset, read),

@@ -26,7 +26,10 @@ PRESETS: dict[str, Mapping[str, Mapping[str, Any]]] = {
 }
 """By task name: settings that go together, under a name."""
 
-BASELINES: dict[str, Callable[[Any, Sequence[Example]], Task]] = {Beads.name: beads_log.baseline}
+BASELINES: dict[str, Callable[[Any, Sequence[Example]], Task]] = {
+    Beads.name: beads_log.baseline,
+    Tissue.name: tissue.baseline,
+}
 """By task name: a classical method for the same classes, tuned on annotated examples; printed beside every figure."""
 
 __all__ = ["BASELINES", "LABEL_FREE", "PRESETS", "TASKS", "Beads", "LogBeads", "Tissue", "TissueTexture"]

@@ -7,18 +7,25 @@ background. torch is imported inside the methods that need it, so that the setti
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import gcd
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
+from scipy.special import softmax
 
+from graticule.arrays import texture
+from graticule.arrays.intensity import levels as levels_of
+from graticule.arrays.texture import Resin, Scales
+from graticule.box import round_up
 from graticule.errors import AnnotationError, SettingsError
 from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.metrics import overlap
 from graticule.results import Labels, Result
 from graticule.task import Augment, Forward, Grid, Levels, Phase, Recipe, Regions, Scores, Weights
+from graticule.tasks.masking import by_plane
+from graticule.tasks.tissue_texture import TissueTexture
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +33,8 @@ if TYPE_CHECKING:
 COARSEST = 16  # sides of training patches are multiples of the network's coarsest stride
 STEPS = 255  # confidences are whole 255ths: what is decoded at once and what is stored for later are the same
 NM = 1e-3  # µm
+TEXTURE = "texture."  # begins the names of what is measured, among a network's weights
+SCALES = Scales()
 PATCH = {2: 256, 3: 64}
 WINDOW = {2: 1152, 3: 256}
 OVERLAP = {2: 128, 3: 64}  # with it, tiles and one pass differ by 0.02 in confidence at most, and in 1e-5 of all labels
@@ -64,6 +73,9 @@ class Tissue:
         Keep only the largest region of each class.
     grow_um
         Grow the mask by so much, or shrink it if negative.
+    texture_weight
+        How much the label-free confidence of `tissue-texture` counts: so many times its logit is added to the network's
+        (that of the first class). 0: not at all. It helps where an image is unlike those learnt from.
     epochs
         Training epochs.
     steps
@@ -89,6 +101,7 @@ class Tissue:
 
     name: ClassVar[str] = "tissue"
     objective: ClassVar[str] = "dice"
+    handed_on: ClassVar[tuple[str, ...]] = ("channels", "norm", "working_nm")
 
     classes: tuple[str, ...] = ()
     dimensions: int = 0
@@ -104,6 +117,7 @@ class Tissue:
     fill_holes: bool = False
     keep_largest: bool = False
     grow_um: float = 0.0
+    texture_weight: float = 0.0
 
     epochs: int = 20
     steps: int = 25
@@ -135,10 +149,11 @@ class Tissue:
     def grid(self) -> Grid:
         shared = self.overlap_px or OVERLAP[self._ndim]
         kept = (self.window_px or WINDOW[self._ndim]) - shared
+        seen = round_up(SCALES.reach_px, COARSEST) if self.texture_weight else 0
         return Grid(
             spacing_um=tuple(nm * NM for nm in self.working_nm),
             tile=(kept,) * self._ndim,
-            halo=(shared // 2,) * self._ndim,
+            halo=(*(shared // 2,) * (self._ndim - 2), *(max(shared // 2, seen),) * 2),
             multiple=gcd(shared // 2, COARSEST),
             rigid=True,
             bytes_per_voxel=BYTES_PER_VOXEL[self._ndim],
@@ -185,7 +200,20 @@ class Tissue:
         """Maps are the confidence of each class in 0 … 1, in whole 255ths."""
         from graticule.nets.forward import as_forward
 
-        return as_forward(self.network(), weights, device, _confidences)
+        own = {name: value for name, value in weights.items() if not name.startswith(TEXTURE)}
+        if not self.texture_weight:
+            return as_forward(self.network(), own, device, _confidences)
+        resin = Resin(**{n.removeprefix(TEXTURE): float(w) for n, w in weights.items() if n.startswith(TEXTURE)})
+        return _fused(as_forward(self.network(), own, device, lambda out: out), resin, self.texture_weight)
+
+    def measure(self, image: Image) -> Weights:
+        """What the texture of resin is like in this image, where that counts; to be merged into the weights."""
+        if not self.texture_weight:
+            return {}
+        levels = levels_of(image)
+        planes = (self.prepare(plane, levels)[0] for plane in texture.sampled(image))
+        resin = asdict(texture.measure(planes, SCALES))
+        return {f"{TEXTURE}{name}": np.array(value, np.float64) for name, value in resin.items()}
 
     def target(self, truth: Result, on: Image) -> Floats:
         """``(classes, *space)``: 1 in the voxels of a class; with one class, in all that are not 0."""
@@ -278,6 +306,28 @@ def _confidences(out: Tensor) -> Tensor:
     from graticule.losses.overlap import shares
 
     return (shares(out) * STEPS).round() / STEPS
+
+
+def _fused(logits: Forward, resin: Resin, weight: float) -> Forward:
+    """The network's logits and, for the first class, `weight` times that of texture, to confidences in whole 255ths."""
+    textured = by_plane(lambda plane: texture.confidence(plane, resin, SCALES))
+
+    def forward(batch: Floats) -> Floats:
+        sums = logits(batch).astype(np.float64)
+        # What lies beyond the image is exactly 0; no row or column of an image is.
+        share = np.clip(textured(np.concatenate([batch, batch != 0], axis=1))[:, 0], 0.5 / STEPS, 1 - 0.5 / STEPS)
+        sums[:, 0] += weight * np.log(share / (1 - share))
+        fused: Floats = (np.round(softmax(np.insert(sums, 0, 0, axis=1), axis=1)[:, 1:] * STEPS) / STEPS).astype(
+            np.float32
+        )
+        return fused
+
+    return forward
+
+
+def baseline(task: Tissue, examples: Sequence[Example]) -> TissueTexture:
+    """Texture alone, which needs no examples."""
+    return TissueTexture()
 
 
 def _for_each_axis(values: tuple[Any, ...], ndim: int, field: str) -> tuple[Any, ...]:

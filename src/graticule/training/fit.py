@@ -19,12 +19,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from graticule.errors import CheckpointError, DatasetError
 from graticule.example import Example
-from graticule.image import Floats
+from graticule.image import Floats, Image
 from graticule.inference import make_plan, run
 from graticule.nets.forward import choose_device, choose_precision, layout_of, placed, weights_of
 from graticule.results import Points
 from graticule.settings import from_plain, to_plain
-from graticule.task import Levels, Phase, Trainable, Weights
+from graticule.task import Forward, Levels, Phase, Task, Trainable, Weights
 from graticule.training import state
 from graticule.training.patches import Source, draw_patch, make_source
 
@@ -263,15 +263,24 @@ class _Training:
 
 def examine(task: Trainable, weights: Weights, choose: Sequence[Ready], device: str) -> tuple[Trainable, float]:
     """The task at its best operating point on the `choose` examples, and its score there."""
-    forward = task.forward(weights, device)
     permissive, found = task.permissive(), []
+    forward: Forward | None = None
     for ready in choose:
         image = ready.example.image
+        known = with_measured(task, weights, image)
+        if forward is None or known is not weights:
+            forward = task.forward(known, device)
         maps = run(forward, partial(task.prepare, levels=ready.levels), image, make_plan(image, task.grid))
         found.append(permissive.decode(maps))
     examples = [ready.example for ready in choose]
     chosen = task.calibrate(found, examples)
     return chosen, chosen.score([chosen.keep(one) for one in found], examples)[task.objective]
+
+
+def with_measured(task: Task, weights: Weights, image: Image) -> Weights:
+    """`weights`, and what a task measures on each image anew; see `LabelFree`."""
+    measured = task.measure(image) if hasattr(task, "measure") else {}
+    return {**measured, **weights} if measured else weights
 
 
 def draw_batch(

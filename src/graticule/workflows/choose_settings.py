@@ -12,7 +12,7 @@ from graticule.errors import DatasetError, SettingsError
 from graticule.io.dataset import Dataset
 from graticule.io.naming import unknown
 from graticule.settings import checked
-from graticule.task import Trainable
+from graticule.task import Task, Trainable
 from graticule.tasks import PRESETS, TASKS
 
 Settings = Mapping[str, Any]
@@ -25,9 +25,18 @@ def choose(
     *,
     preset: str | None = None,
     file: Path | None = None,
+    start: Task | None = None,
 ) -> Trainable:
-    """The task `kind` with what the user chose, and the dataset's classes and diameters where nothing was chosen."""
-    chosen = {**preset_settings(kind, preset), **file_settings(kind, file), **checked(kind, given, "settings")}
+    """The task `kind` with what the user chose, and the dataset's classes and diameters where nothing was chosen.
+
+    Of a model to start from, it takes the settings without which its weights mean nothing (the task's `handed_on`).
+    """
+    chosen = {
+        **_handed_on(kind, start),
+        **preset_settings(kind, preset),
+        **file_settings(kind, file),
+        **checked(kind, given, "settings"),
+    }
     task: Trainable = kind(**{**_from_dataset(kind, dataset, chosen), **chosen})
     return task
 
@@ -55,6 +64,12 @@ def _pair(word: str) -> tuple[str, Any]:
         return name.strip(), tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return name.strip(), text.strip()
+
+
+def _handed_on(kind: type[Any], start: Task | None) -> Settings:
+    if start is None or start.name != kind.name:
+        return {}
+    return {name: getattr(start, name) for name in getattr(kind, "handed_on", ())}
 
 
 def preset_settings(kind: type[Any], name: str | None) -> Settings:

@@ -26,6 +26,7 @@ from graticule.settings import to_plain
 from graticule.task import Scores, Task, Trainable
 from graticule.tasks import BASELINES
 from graticule.training import Ready, fit
+from graticule.training.fit import with_measured
 from graticule.training.folds import Fold, check, leave_one_out, leave_out, pick, slabs, specimens
 from graticule.workflows.predict import is_outlining, joint_forward, predict
 from graticule.workflows.provenance import example_hash, pixel_hash
@@ -185,6 +186,7 @@ def find(task: Task, models: Sequence[Checkpoint], ready: Ready, tta: bool, devi
     """What `task` decodes from the mean maps of `models` on one example."""
     prepare = partial(task.prepare, levels=ready.levels)
     image = ready.example.image
+    models = [replace(model, weights=with_measured(model.task, model.weights, image)) for model in models]
     return task.decode(run(joint_forward(models, tta, device), prepare, image, make_plan(image, task.grid)))
 
 
@@ -193,6 +195,8 @@ def _baseline_scores(task: Task, inside: Sequence[Example], outside: Sequence[Ex
     if task.name not in BASELINES:
         return {}
     classical = BASELINES[task.name](task, inside)
+    if is_outlining(classical):
+        return classical.score([predict(one.image, Checkpoint(classical), device=device) for one in outside], outside)
     ready = all_ready(classical, outside)
     found = [find(classical, [Checkpoint(classical)], one, False, device) for one in ready]
     return task.score(found, [one.example for one in ready])

@@ -21,9 +21,11 @@ from graticule.simulate import SCENES
 from graticule.tasks import BASELINES, TASKS
 from graticule.training.fit import Watch
 from graticule.workflows.choose_settings import choose
-from graticule.workflows.cross_validate import find
+from graticule.workflows.cross_validate import called, find
 from graticule.workflows.evaluate import Evaluation, evaluate, judged, write_evaluation
+from graticule.workflows.evaluate_labels import LabelEvaluation, evaluate_labels, write_label_evaluation
 from graticule.workflows.examples import examples_for
+from graticule.workflows.predict import is_outlining
 from graticule.workflows.predict_files import Job, image_files, predict_file
 from graticule.workflows.provenance import about_dataset, made_on
 from graticule.workflows.ready import ready
@@ -39,11 +41,11 @@ HELD_OUT_SEED = 1_000_003
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How much is made and learnt from; the default takes a few minutes on two cores."""
+    """How much is made and learnt from; the default takes a few minutes on two cores. `size_px` 0: as usual."""
 
     learn: int = 10
     held_out: int = 4
-    size_px: int = 512
+    size_px: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -51,8 +53,8 @@ class Size:
 class Demo:
     """What came of it. `baseline` is None for tasks without a classical method."""
 
-    evaluation: Evaluation
-    baseline: Evaluation | None
+    evaluation: Evaluation | LabelEvaluation
+    baseline: Evaluation | LabelEvaluation | None
     out: Path
     seconds: float
 
@@ -92,14 +94,25 @@ def demo(
     say(
         f"finding them in {len(unseen)} other images (graticule predict {out}/held-out/images --model … -o {out}/found)"
     )
-    draw_training(model.made_by["history"], out / "training.png")
+    draw_training(model.made_by["history"], out / "training.png", score=f"{called(task)} on held-out images")
     job = Job(models=(model,), files=(out / "model.safetensors",), out=out / "found", device=device, seed=seed)
     for file in image_files([out / "held-out" / "images"]):
         predict_file(file, job)
     say(f"judging what was found (graticule evaluate {out}/held-out --model … -o {out}/evaluation)")
-    done = evaluate(model, unseen, device=device)
-    write_evaluation(done, out / "evaluation", about_dataset(out / "held-out", test))
+    done = _judged(model, unseen, out / "evaluation", about_dataset(out / "held-out", test), device)
     return Demo(done, _baseline(task_name, model, examples, unseen), out, time.monotonic() - began)
+
+
+def _judged(
+    model: Checkpoint, unseen: Sequence[Example], out: Path, facts: Mapping[str, Any], device: str
+) -> Evaluation | LabelEvaluation:
+    if is_outlining(model.task):
+        outlined = evaluate_labels([model], unseen, device=device)
+        write_label_evaluation(outlined, out, facts)
+        return outlined
+    done = evaluate(model, unseen, device=device)
+    write_evaluation(done, out, facts)
+    return done
 
 
 def _kind(task_name: str) -> type[Any]:
@@ -125,11 +138,13 @@ def _simulated(task_name: str, folder: Path, count: int, size: Size, seed: int, 
 
 def _baseline(
     task_name: str, model: Checkpoint, learn: Sequence[Example], unseen: Sequence[Example]
-) -> Evaluation | None:
+) -> Evaluation | LabelEvaluation | None:
     """The classical method, tuned on the images that the model learnt from, on those that it did not."""
     if task_name not in BASELINES:
         return None
     classical = BASELINES[task_name](model.task, learn)
+    if is_outlining(classical):
+        return evaluate_labels([Checkpoint(classical)], unseen)
     permissive = Checkpoint(classical.permissive())
     candidates = [find(permissive.task, [permissive], ready(classical, one), False, "cpu") for one in unseen]
     return judged(classical, unseen, [one for one in candidates if isinstance(one, Points)])

@@ -18,6 +18,7 @@ from graticule.example import Example
 from graticule.image import Array, Image
 from graticule.io import tiff
 from graticule.metrics.overlap import overlap, true_labels
+from graticule.report.outlines import draw_outlines
 from graticule.results import Labels
 from graticule.task import Scores, Task
 from graticule.workflows.predict import joint_task, predict
@@ -26,6 +27,7 @@ from graticule.workflows.results import MARK, result_folder
 
 Say = Callable[[str], None]
 
+VERDICT = ("right", "false", "missed")
 COLUMNS = ("dice", "jaccard", "precision", "recall", "tp", "fp", "fn")
 
 
@@ -109,15 +111,31 @@ def as_plain(done: LabelEvaluation) -> dict[str, Any]:
 def write_label_evaluation(
     done: LabelEvaluation, out: Path, facts: Mapping[str, Any], *, patch: tuple[int, ...] = ()
 ) -> None:
-    """Figures as JSON and CSV; with `patch`, also what was found and what is true in each patch of that size, as TIFF."""
+    """Figures as JSON and CSV, and each image with the outlines of what was right, false and missed.
+
+    With `patch`, also what was found and what is true in each patch of that size, as TIFF.
+    """
     with result_folder(out) as aside:
         scores = {**as_plain(done)}
         if patch:
             scores["patches"] = _write_patches(done, patch, aside / "patches")
         (aside / "scores.json").write_text(json.dumps(scores, indent=1, ensure_ascii=False), encoding="utf-8")
         _write_table(done, aside / "scores.csv")
+        for found, example in zip(done.found, done.examples, strict=True):
+            path = aside / "overlays" / f"{example.name}.png"
+            draw_outlines(example.image, verdict(found, example), path, kinds=VERDICT, title=example.name)
         about = {"command": "evaluate", **made_on(), **facts, "seconds": round(done.seconds, 2)}
         (aside / MARK).write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def verdict(found: Labels, example: Example) -> Image:
+    """By voxel: 1 where the right class was found, 2 a false one (or one where there is none), 3 where one was missed."""
+    ours, true = np.asarray(found.image.data[...]), true_labels(example)
+    right = (ours == true) if int(ours.max(initial=0)) > 1 else (ours != 0) == (true != 0)
+    judged: Array = np.select([right & (true != 0), ~right & (ours != 0), ~right], [1, 2, 3], 0).astype(np.uint8)
+    if example.complete is not None:
+        judged[np.asarray(example.complete.data[...]) == 0] = 0
+    return replace(found.image, data=judged)
 
 
 def _write_patches(done: LabelEvaluation, patch: tuple[int, ...], folder: Path) -> dict[str, float]:
