@@ -49,6 +49,16 @@ def test_the_mean_of_equal_voxels_is_that_value(dtype):
     assert mean(block, (2, 2)).dtype == dtype
 
 
+def test_means_of_whole_numbers_are_rounded_not_cut():
+    assert mean(np.array([[0, 1], [1, 1]], np.uint8), (2, 2)).tolist() == [[1]]
+    assert mean(np.array([[-2, -1], [-2, -2]], np.int16), (2, 2)).tolist() == [[-2]]
+
+
+def test_labels_are_elected():
+    assert mode(np.array([[[3, 3], [5, 5]], [[7, 7], [5, 0]]]), (2, 2, 2)).tolist() == [[[5]]]
+    assert mode(np.array([[4, 9], [9, 4]]), (2, 2)).tolist() == [[4]]
+
+
 def test_voxels_become_cubes_before_they_become_coarser():
     assert levels("zyx", (200, 4000, 4000), (0.05, 0.01, 0.01)) == [(1, 2, 2), (1, 2, 2), (2, 2, 2), (2, 2, 2)]
     assert levels("zyx", (30, 256, 40), (1, 1, 1)) == []

@@ -167,7 +167,7 @@ class Stored:
 
 
 def write(image: Image, path: Source) -> None:
-    """One dataset of compressed chunks, with a checksum each, that says its axes and voxel size as others do."""
+    """One dataset of compressed chunks (deflate has a checksum of its own) that says its axes and voxel size as others do."""
     import h5py
 
     at = Address.of(path)
@@ -175,7 +175,7 @@ def write(image: Image, path: Source) -> None:
     numeric(dtype, path)
     dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype.newbyteorder("=")
     chunks = chunk_of(image.axes, image.data.shape)
-    how = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
+    how = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
     with replacing(at.path) as aside, Sink(aside, "r+") as sink:
         with h5py.File(sink, "w") as file:
             dataset = file.create_dataset(

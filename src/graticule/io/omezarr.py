@@ -224,10 +224,14 @@ def _understanding(at: Address) -> Iterator[None]:
         found = "no Zarr there" if at.is_remote else "no Zarr array or group inside"
         raise FormatError(f"{at.root}: found {found}; need an OME-Zarr image; check the address") from error
     except Exception as error:
-        raise _broken_file(at) or FormatError(
-            f"{at.root}: found a damaged or unsupported Zarr, or no way to it ({reason(error)}); need a readable one; "
-            "copy it again from where it came from"
-        ) from error
+        raise _broken_file(at) or _unreadable(at, error) from error
+
+
+def _unreadable(at: Address, error: Exception) -> FormatError:
+    found, then = "a damaged or unsupported Zarr", "copy it again from where it came from"
+    if at.is_remote:
+        found, then = f"{found}, or no way to it", "check the address and the network"
+    return FormatError(f"{at.root}: found {found} ({reason(error)}); need a readable one; {then}")
 
 
 def _broken_file(at: Address) -> FormatError | None:
