@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from graticule.errors import AnnotationError
 from graticule.example import Example
 from graticule.image import Image
-from graticule.metrics.overlap import Overlap, overlap, scores
+from graticule.metrics.overlap import Overlap, best_thresholds, overlap, scores
 from graticule.results import Labels, Points
 
 MASKS = arrays(bool, (4, 5))
@@ -76,3 +76,38 @@ def test_points_are_no_outlines():
     marked = Example("dots", Image(np.zeros((3, 3)), "yx", (1.0, 1.0)), Points.marked(np.zeros((1, 2))))
     with pytest.raises(AnnotationError, match="labels/dots"):
         scores([labels(np.zeros((3, 3), int))], [marked], ("tissue",))
+
+
+def graded(confidence):
+    return Labels(Image(np.asarray(confidence, np.uint8), "cyx", (1.0, 1.0)))
+
+
+@given(arrays(np.uint8, (1, 4, 5)), MASKS, arrays(bool, (4, 5)))
+def test_no_threshold_is_better_than_the_one_that_is_chosen(confidence, true, known):
+    truth = [example(true, known.astype(np.uint8))]
+    (chosen,) = best_thresholds([graded(confidence)], truth)
+
+    def dice(level):
+        return scores([labels((confidence[0] >= level).astype(np.uint8))], truth, ("tissue",))["dice"]
+
+    if (true & known).any():
+        assert dice(round(chosen * 255)) >= max(dice(level) for level in range(1, 256)) - 6e-4
+    assert 0 < chosen <= 1
+
+
+def test_thresholds_are_chosen_class_by_class_and_over_all_images_together():
+    one = example(np.array([[1, 2, 0, 0]]))
+    two = example(np.array([[1, 0, 2, 0]]))
+    found = [graded([[[90, 0, 80, 0]], [[0, 200, 0, 0]]]), graded([[[90, 0, 0, 80]], [[0, 150, 200, 0]]])]
+    first, second = best_thresholds(found, [one, two], 2)
+    assert 80 / 255 < first <= 90 / 255 + 1e-4
+    assert 150 / 255 < second <= 200 / 255
+
+
+def test_of_thresholds_that_are_as_good_the_one_nearest_to_a_half_is_chosen():
+    assert best_thresholds([graded([[[0, 255]]])], [example(np.array([[0, 1]]))])[0] == pytest.approx(0.5, abs=0.01)
+
+
+def test_voxels_are_counted_so_that_results_can_be_pooled():
+    result = scores([labels(np.array([[1, 1, 0]]))], [example(np.array([[1, 0, 1]]))], ("tissue",))
+    assert (result["tp"], result["fp"], result["fn"], result["tp[tissue]"]) == (1, 1, 1, 1)

@@ -1,11 +1,15 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graticule.errors import DatasetError
-from graticule.training.folds import Fold, check, hold_out, leave_one_out, leave_out, pick, specimens
+from graticule.example import Example
+from graticule.image import Image
+from graticule.results import Labels
+from graticule.training.folds import Fold, check, hold_out, leave_one_out, leave_out, pick, slabs, specimens
 from tests.synthetic import scattered
 
 ONE = scattered(0, count=8)
@@ -66,3 +70,62 @@ def test_a_single_image_is_cut_in_two_without_sharing_a_pixel_or_a_bead():
 
 def test_picking_keeps_the_order_of_the_names():
     assert [e.name for e in pick(examples("abc"), ["image2", "image0"])] == ["image2", "image0"]
+
+
+# -- outlines ----------------------------------------------------------------------------------------------------------
+
+
+def outlined(shape, seed=0, outlined_axis=0):
+    """A volume that is outlined in the first half of one axis."""
+    numbers = np.zeros(shape, np.uint8)
+    np.moveaxis(numbers, outlined_axis, 0)[: shape[outlined_axis] // 2] = 1
+    axes, spacing = "zyx"[-len(shape) :], (0.04,) * len(shape)
+    pixels = np.arange(numbers.size, dtype=np.int64).reshape(shape)  # every voxel is known by its grey level
+    return Example("volume", Image(pixels, axes, spacing), Labels(Image(numbers, axes, spacing)))
+
+
+def voxels(parts):
+    return [set(np.asarray(part.image.data).ravel().tolist()) for part in parts]
+
+
+@given(st.tuples(*[st.integers(24, 60)] * 3), st.integers(2, 3))
+@settings(max_examples=25, deadline=None)
+def test_slabs_share_no_voxel_have_gaps_between_and_are_specimens_of_their_own(shape, count):
+    volume = outlined(shape)
+    axis = int(np.argmax(shape))
+    if shape[axis] < count * 16 + 8:
+        return
+    parts = slabs(volume, count)
+    assert len({part.specimen for part in parts}) == count
+    assert len(leave_one_out(parts)) == count
+    seen = voxels(parts)
+    assert sum(map(len, seen)) == len(set().union(*seen)) < np.prod(shape)
+    ends = [part.image.origin_um[axis] + 0.04 * part.image.shape[axis] for part in parts]
+    gaps = [after.image.origin_um[axis] - end for end, after in zip(ends, parts[1:], strict=False)]
+    assert all(gap > 0.04 for gap in gaps)
+    assert all(part.truth.image.origin_um == part.image.origin_um for part in parts)
+
+
+def test_planes_points_and_thin_volumes_are_not_cut_into_slabs():
+    for example in (outlined((200, 200)), ONE, outlined((20, 40, 20))):
+        with pytest.raises(DatasetError, match="annotate"):
+            slabs(example, 3)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_single_volume_is_cut_where_both_parts_show_both_kinds(axis):
+    (learn,), (choose,) = hold_out([outlined((64, 64, 64), outlined_axis=axis)], seed=0)
+    for part in (learn, choose):
+        assert 0.4 < np.mean(part.truth.image.data) < 0.6
+    one, other = voxels([learn, choose])
+    assert not one & other
+    assert len(one) + len(other) < 64**3
+    assert min(choose.image.shape) == 16
+
+
+def test_truth_and_mask_are_cut_with_the_image():
+    volume = outlined((64, 32, 32))
+    volume = replace(volume, complete=replace(volume.image, data=np.asarray(volume.image.data) % 2))
+    (learn,), _ = hold_out([volume], seed=0)
+    assert learn.image.shape == learn.truth.image.shape == learn.complete.shape
+    assert np.array_equal(np.asarray(learn.complete.data), np.asarray(learn.image.data) % 2)

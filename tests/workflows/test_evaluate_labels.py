@@ -1,0 +1,89 @@
+"""Evaluation of outlines: on the image's own voxels, pooled and image by image, and patch by patch as files."""
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+
+from graticule.example import Example
+from graticule.image import Image
+from graticule.results import Labels
+from graticule.tasks.tissue import Tissue
+from graticule.workflows.evaluate_labels import judged_labels, rows, verdict, write_label_evaluation
+
+TASK = Tissue(classes=("tissue",), dimensions=2, working_nm=(40.0, 40.0), thresholds=(0.5,), patch_px=(16,))
+
+
+def labels(numbers):
+    return Labels(Image(np.asarray(numbers, np.uint8), "yx", (0.04, 0.04)))
+
+
+def example(numbers, name, complete=None):
+    image = Image(np.arange(np.size(numbers), dtype=np.uint8).reshape(np.shape(numbers)), "yx", (0.04, 0.04))
+    return Example(name, image, labels(numbers), None if complete is None else replace(image, data=complete))
+
+
+def table_of(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def halves(width, shape=(20, 24)):
+    numbers = np.zeros(shape, np.uint8)
+    numbers[:, :width] = 1
+    return numbers
+
+
+@pytest.fixture
+def done():
+    examples = [example(halves(12), "a"), example(halves(6), "b")]
+    return judged_labels(TASK, examples, [labels(halves(12)), labels(halves(8))])
+
+
+def test_voxels_of_all_images_count_together_and_each_image_is_told(done):
+    assert done.by_image["a"]["dice"] == 1
+    assert done.by_image["b"]["dice"] == pytest.approx(12 / 14)
+    assert done.pooled["dice"] == pytest.approx(36 / 38)
+    assert done.pooled["jaccard"] == pytest.approx(18 / 20)
+    assert (done.pooled["tp"], done.pooled["fp"], done.pooled["fn"]) == (18 * 20, 2 * 20, 0)
+    assert [(image, name) for image, name, _ in rows(done)] == [("a", ""), ("b", ""), ("", "")]
+
+
+def test_of_several_classes_each_is_told_and_their_mean():
+    task = replace(TASK, classes=("tissue", "trachea"), thresholds=(0.5, 0.5))
+    done = judged_labels(task, [example([[1, 1, 2, 0]], "a")], [labels([[1, 1, 0, 0]])])
+    figures = {name: figures["dice"] for image, name, figures in rows(done) if image == ""}
+    assert figures == {"tissue": 1, "trachea": 0, "": 0.5}
+
+
+def test_everything_is_written(done, tmp_path):
+    write_label_evaluation(done, tmp_path / "out", {"models": []}, patch=(16, 16))
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert scores["pooled"]["dice"] == pytest.approx(done.pooled["dice"])
+    table = table_of(tmp_path / "out" / "scores.csv")
+    assert [row["image"] for row in table] == ["a", "b", "all images"]
+    assert {path.name for path in (tmp_path / "out" / "overlays").iterdir()} == {"a.png", "b.png"}
+    assert scores["patches"]["count"] == 8
+
+
+def test_patches_put_together_are_the_image(done, tmp_path):
+    write_label_evaluation(done, tmp_path / "out", {}, patch=(16, 16))
+    patches = tmp_path / "out" / "patches"
+    lines = table_of(patches / "patches.csv")
+    whole = {what: np.zeros((20, 24), np.uint8) for what in ("found", "true")}
+    for number, line in enumerate(line for line in lines if line["image"] == "b"):
+        for what, numbers in whole.items():
+            part = tifffile.imread(patches / f"b-{number:03d}-{what}.tif")
+            y, x = int(line["y"]), int(line["x"])
+            numbers[y : y + part.shape[0], x : x + part.shape[1]] = part
+    assert np.array_equal(whole["found"], halves(8))
+    assert np.array_equal(whole["true"], halves(6))
+
+
+def test_right_false_and_missed_voxels_are_told_apart_where_the_truth_is_known():
+    found, true = labels([[1, 1, 0, 0, 1]]), example([[1, 0, 1, 0, 0]], "a", complete=np.array([[1, 1, 1, 1, 0]]))
+    assert verdict(found, true).data.tolist() == [[1, 2, 3, 0, 0]]
+    assert verdict(labels([[1, 2, 2]]), example([[1, 1, 2]], "b")).data.tolist() == [[1, 2, 1]]
+    assert verdict(labels([[1, 0]]), example([[255, 0]], "mask")).data.tolist() == [[1, 0]]
