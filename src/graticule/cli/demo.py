@@ -35,6 +35,8 @@ def demo(
     """
     from graticule.cli.progress import clock, epochs
     from graticule.cli.voice import Voice
+    from graticule.tasks import TASKS
+    from graticule.workflows.cross_validate import called
     from graticule.workflows.demo import demo as run
     from graticule.workflows.evaluate import Evaluation
     from graticule.workflows.evaluate_labels import LabelEvaluation
@@ -43,6 +45,7 @@ def demo(
         return {"task": one.task.name, "classes": one.classes, "pooled": dict(one.pooled), "images": {**one.by_image}}
 
     voice = Voice(common)
+    figure = called(TASKS[task]) if task in TASKS else ""
     with ExitStack() as stack:
         done = run(
             task,
@@ -50,7 +53,7 @@ def demo(
             seed=common.seed,
             device=device,
             say=voice.say,
-            watch=lambda total: stack.enter_context(epochs(voice, total)),
+            watch=lambda total: stack.enter_context(epochs(voice, total, figure=figure)),
         )
     _show(voice, done)
     voice.show(f"all in {clock(done.seconds)} minutes")

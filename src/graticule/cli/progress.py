@@ -17,16 +17,16 @@ if TYPE_CHECKING:  # training takes seconds to import, and not every command tra
 
 
 @contextmanager
-def epochs(voice: Voice, total: int, what: str = "training") -> Iterator[Watch]:
-    """Called after every epoch: loss, score on held-out images, time left."""
+def epochs(voice: Voice, total: int, what: str = "training", figure: str = "F1") -> Iterator[Watch]:
+    """Called after every epoch: loss, score on held-out images (named `figure`), time left."""
     if not voice.progress.is_terminal or voice.common.quiet:
-        yield lambda epoch, seconds_left: voice.say(f"{what}: {line(epoch, total)}  {clock(seconds_left)} left")
+        yield lambda epoch, seconds_left: voice.say(f"{what}: {line(epoch, total, figure)}  {clock(seconds_left)} left")
         return
     with _bar(voice) as bar:
         task = bar.add_task(what, total=total, said="")
 
         def watch(epoch: Epoch, seconds_left: float) -> None:
-            bar.update(task, advance=1, said=f"{_figures(epoch)}  {clock(seconds_left)} left")
+            bar.update(task, advance=1, said=f"{_figures(epoch, figure)}  {clock(seconds_left)} left")
 
         yield watch
 
@@ -42,9 +42,9 @@ def tiles(voice: Voice, what: str) -> Iterator[Tiles]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def line(epoch: Epoch, total: int) -> str:
+def line(epoch: Epoch, total: int, figure: str = "F1") -> str:
     """One epoch in one line."""
-    return f"epoch {epoch.epoch:>3}/{total}  {_figures(epoch)}"
+    return f"epoch {epoch.epoch:>3}/{total}  {_figures(epoch, figure)}"
 
 
 def clock(seconds: float) -> str:
@@ -57,8 +57,8 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d}" if whole >= 3600 else f"{whole // 60}:{whole % 60:02d}"
 
 
-def _figures(epoch: Epoch) -> str:
-    score = "" if epoch.score is None else f"  F1 {epoch.score:.3f}{' (best)' if epoch.best else '       '}"
+def _figures(epoch: Epoch, figure: str) -> str:
+    score = "" if epoch.score is None else f"  {figure} {epoch.score:.3f}{' (best)' if epoch.best else '       '}"
     return f"loss {epoch.loss:.3f}{score}"
 
 

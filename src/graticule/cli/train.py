@@ -76,7 +76,8 @@ def train_task(
     task = task.resolve(examples)
     voice.say(f"{read.name}: {len(examples)} images; {described(task)}")
     _warn_of_stopped(voice, model_path, resume)
-    with _stoppable(voice, model_path), epochs(voice, sum(phase.epochs for phase in task.recipe.phases)) as watch:
+    total, figure = sum(phase.epochs for phase in task.recipe.phases), called(task)
+    with _stoppable(voice, model_path), epochs(voice, total, figure=figure) as watch:
         model = train(
             task,
             examples,
@@ -90,7 +91,6 @@ def train_task(
             watch=watch,
         )
     score = model.made_by["score"]
-    figure = called(model.task)
     voice.show(f"{model_path}: {figure} {score:.3f} on the images held out; {operating_point(model.task)}")
     voice.finish({"model": str(model_path), "score": score, "settings": to_plain_settings(model.task)})
 

@@ -152,7 +152,7 @@ class TissueScenes:
     def examples(self, count: int, *, seed: int = 0) -> Iterator[Example]:
         """`count` images, each its own specimen; the first ones are the same whatever `count` is."""
         for index in range(count):
-            yield self.draw(np.random.default_rng([seed, index]), name=f"tissue-{self.domain}-{seed}-{index:03d}")
+            yield self.draw(np.random.default_rng([seed, index]), name=f"{self.domain}-{seed}-{index:03d}")
 
     def _materials(self, rng: Random) -> tuple[Array, Array]:
         """What each voxel is; and the dark rims of tissue and of tracheae, which belong to tissue."""

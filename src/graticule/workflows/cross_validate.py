@@ -165,7 +165,7 @@ def one_fold(
     return FoldReport(fold, inner_folds, to_plain(task), dict(scores), dict(baseline), time.monotonic() - began)
 
 
-def called(task: Task) -> str:
+def called(task: Task | type[Task]) -> str:
     """What people call the figure that a task goes by."""
     return {"f1": "F1"}.get(task.objective, task.objective.capitalize())
 
