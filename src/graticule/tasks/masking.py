@@ -118,13 +118,19 @@ def by_plane(confidence: Callable[[Floats], Floats]) -> Forward:
         maps = np.zeros((len(batch), 1, *batch.shape[2:]), np.float32)
         for index in np.ndindex(len(batch), *batch.shape[2:-2]):
             pixels, real = batch[index[0], :, *index[1:]]
-            # Real pixels are a rectangle at one end of every axis: its first and last lines tell how far it goes.
-            where = (_span(real[:, 0] + real[:, -1]), _span(real[0] + real[-1]))
+            where = _extent(real)
             if pixels[where].size:
                 maps[index[0], 0, *index[1:]][where] = confidence(pixels[where])
         return maps
 
     return forward
+
+
+def _extent(real: Array) -> tuple[slice, slice]:
+    """The rectangle outside of which a plane is 0."""
+    if all(line.all() for line in (real[0], real[-1], real[:, 0], real[:, -1])):
+        return slice(None), slice(None)  # as in nearly every tile, and soon known
+    return _span(real.any(axis=1)), _span(real.any(axis=0))
 
 
 def _span(real: Array) -> slice:
