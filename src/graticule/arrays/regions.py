@@ -73,11 +73,14 @@ def label_regions(labels: Array) -> Array:
         unsigned = labels.astype(np.int64) - int(labels.min()) + 1
         ids: Array = label_values(unsigned, background=0, connectivity=1).astype(np.int32) - 1
         return ids
-    ids = np.zeros(labels.shape, np.int32)
+    ids = np.full(labels.shape, -1, np.int32)
     found = 0
     for value in values:
-        part, count = ndimage.label(labels == value)
-        np.add(part, found - 1, out=ids, where=part > 0)
+        mask = labels == value
+        part, count = ndimage.label(mask)
+        ids += part
+        if found:
+            ids += mask * np.int32(found)
         found += count
     return ids
 

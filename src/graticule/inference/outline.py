@@ -157,7 +157,8 @@ class Outlining:
         if self.regions.objects:
             self.store.finish("labels", number, highest=int(final.max()))
         else:
-            self.store.finish("labels", number, counts=np.bincount(values.ravel()).tolist())
+            size = Part.load(self._part(number)).census.size
+            self.store.finish("labels", number, counts=np.bincount(final, weights=size).astype(int).tolist())
 
     def _grow(self, number: int) -> None:
         block = self.plan.blocks[number].write

@@ -38,6 +38,8 @@ class Plan:
     ----------
     blocks
         Their write boxes cover `shape`, and share no voxel.
+    size
+        Sides of the largest block that was asked for.
     workers
         Blocks that are worked on at once.
     peak_bytes
@@ -49,6 +51,7 @@ class Plan:
     origin_um: tuple[float, ...]
     blocks: tuple[Block, ...]
     stride: int = 1
+    size: tuple[int, ...] = ()
     workers: int = 1
     peak_bytes: int = 0
 
@@ -66,7 +69,13 @@ class Plan:
 
 
 def make_plan(
-    image: Image, grid: Grid, *, chunk: tuple[int, ...] = (), memory: int | None = None, workers: int = 1
+    image: Image,
+    grid: Grid,
+    *,
+    chunk: tuple[int, ...] = (),
+    memory: int | None = None,
+    workers: int = 1,
+    size: tuple[int, ...] = (),
 ) -> Plan:
     """Blocks and tiles over `image`, which lies on the task's grid.
 
@@ -79,11 +88,14 @@ def make_plan(
         their longest side.
     workers
         Blocks to work on at once, at most; tasks whose network uses all cores by itself get one.
+    size
+        `Plan.size` of an earlier plan, to lay the same blocks again, whatever memory there now is.
     """
     _check_fits(image, grid)
     grid = grid.of(image.ndim)
     unit = _unit(grid, chunk or (1,) * image.ndim)
-    size = tuple(round_up(t, u) for t, u in zip(grid.tile, unit, strict=True))
+    fixed = bool(size)
+    size = size or tuple(round_up(t, u) for t, u in zip(grid.tile, unit, strict=True))
     workers = workers if grid.side_by_side else 1
     while True:
         plan = _laid(image, grid, size, unit, workers)
@@ -92,6 +104,8 @@ def make_plan(
         if plan.workers > 1:
             workers = plan.workers - 1
             continue
+        if fixed:
+            return plan
         longest = max(range(len(size)), key=lambda axis: (min(size[axis], image.shape[axis]) / unit[axis], axis))
         if min(size[longest], round_up(image.shape[longest], unit[longest])) <= unit[longest]:
             raise MemoryLimitError(
@@ -133,7 +147,7 @@ def _laid(image: Image, grid: Grid, size: tuple[int, ...], unit: tuple[int, ...]
     largest = max((prod(tile.read.shape) for block in blocks for tile in block.tiles), default=0)
     kept = max((prod(block.write.shape) for block in blocks), default=0) if grid.rigid else 0
     peak = workers * (largest * grid.bytes_per_voxel + kept * KEPT_BYTES) if grid.bytes_per_voxel else 0
-    return Plan(image.shape, image.spacing_um, image.origin_um, blocks, grid.stride, workers, peak)
+    return Plan(image.shape, image.spacing_um, image.origin_um, blocks, grid.stride, size, workers, peak)
 
 
 KEPT_BYTES = 24

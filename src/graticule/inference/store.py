@@ -45,7 +45,7 @@ class Store:
     @classmethod
     def resume(cls, folder: Path, identity: Facts) -> Store:
         """The one that a run left in `folder`; refused if that run was another."""
-        begun = _identity(folder)
+        begun = identity_of(folder)
         wanted = json.loads(json.dumps(identity))
         changed = sorted(key for key in begun.keys() | wanted.keys() if begun.get(key) != wanted.get(key))
         if changed:
@@ -94,7 +94,8 @@ def begun(folder: Path) -> int:
     return len(ledger.read_bytes().splitlines()) if ledger.is_file() else 0
 
 
-def _identity(folder: Path) -> dict[str, Any]:
+def identity_of(folder: Path) -> dict[str, Any]:
+    """What the unfinished result in `folder` depends on."""
     try:
         said: dict[str, Any] = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
         return said

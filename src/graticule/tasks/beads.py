@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 STRIDE = 2
-REACH = 384  # pixels a cell can see: with it, tiles give exactly the maps of one pass (measured; with 160, within 0.004)
+REACH = (
+    384  # pixels a cell can see: with it, tiles give exactly the maps of one pass (measured; with 160, within 0.004)
+)
 HALO = REACH + 32  # two beads further apart than this are never one
 COARSEST = 32  # sides the network eats are multiples of its coarsest stride
 FLOOR = 0.05  # confidence below which a peak is not even a candidate

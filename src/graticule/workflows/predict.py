@@ -102,16 +102,16 @@ class Setup:
     prepare: Prepare
     measured: dict[str, Any]
 
-    def plan(self, *, stored: bool = False, memory: int | None = None) -> Plan:
-        """What there is to do; `stored`: in blocks of whole chunks."""
-        return plan_of(self.task, self.working, stored=stored, memory=memory)
+    def plan(self, *, stored: bool = False, memory: int | None = None, size: tuple[int, ...] = ()) -> Plan:
+        """What there is to do; `stored`: in blocks of whole chunks; see `make_plan`."""
+        return plan_of(self.task, self.working, stored=stored, memory=memory, size=size)
 
 
 def set_up(image: Image, models: Sequence[Checkpoint], *, tta: bool = False, device: str = "auto") -> Setup:
     """All that has to be known of the whole image, measured once, and a function from pixels to maps."""
     task = joint_task(models)
+    _check_fits(image, task)
     working = to_spacing(image, task.grid.spacing_um)
-    _check_fits(working, task)
     measure = getattr(task, "measure", None)
     measured = {} if measure is None else dict(measure(working))
     known = [replace(model, weights={**measured, **model.weights}) for model in models]
@@ -130,10 +130,12 @@ def plan(image: Image, models: Sequence[Checkpoint], *, memory: int | None = Non
     return plan_of(task, stand_in, stored=is_outlining(task), memory=memory)
 
 
-def plan_of(task: Task, working: Image, *, stored: bool, memory: int | None) -> Plan:
+def plan_of(
+    task: Task, working: Image, *, stored: bool, memory: int | None = None, size: tuple[int, ...] = ()
+) -> Plan:
     """Blocks over an image that lies on the task's grid."""
     chunk = chunk_of(task, working.ndim) if stored else ()
-    return make_plan(working, task.grid, chunk=chunk, memory=memory, workers=cores())
+    return make_plan(working, task.grid, chunk=chunk, memory=memory, workers=cores(), size=size)
 
 
 def _check_fits(image: Image, task: Task) -> None:

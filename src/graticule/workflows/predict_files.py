@@ -20,6 +20,7 @@ from graticule.image import Image
 from graticule.inference import Plan
 from graticule.inference.gate import Gate
 from graticule.inference.run import Progress
+from graticule.inference.store import identity_of
 from graticule.io import READERS, image_name, is_image, read
 from graticule.nets.forward import choose_device
 from graticule.settings import to_plain
@@ -30,7 +31,7 @@ from graticule.workflows.choose_settings import adjusted
 from graticule.workflows.masks import is_inside, is_single_mask, mask_of, open_mask
 from graticule.workflows.predict import is_outlining, joint_task, set_up
 from graticule.workflows.provenance import fingerprint, made_on, sha256
-from graticule.workflows.results import MARK, check_result_folder, resumable_folder
+from graticule.workflows.results import MARK, check_result_folder, resumable_folder, unfinished
 from graticule.workflows.write_found import write_outlines, write_points
 
 NM = 1e-3  # µm
@@ -223,7 +224,8 @@ def predict_image(
     """
     began = time.monotonic()
     setup = set_up(image, job.models, tta=job.tta, device=job.device)
-    laid_out = setup.plan(stored=is_outlining(job.task), memory=budget(job.memory))
+    size = _begun_size(job.out / name) if job.resume else ()
+    laid_out = setup.plan(stored=is_outlining(job.task), memory=budget(job.memory), size=size)
     gate = None if mask is None else Gate(mask, setup.working, job.mask_margin_nm * NM)
     identity = _identity(about or {"image": _about_voxels(image)}, job, laid_out, setup.measured)
     write = write_outlines if is_outlining(job.task) else write_points
@@ -243,6 +245,12 @@ def predict_image(
         }
         (store.folder / MARK).write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
     return Done(image=name, folder=folder, counts=found.counts, said=found.said, seconds=facts["seconds"])
+
+
+def _begun_size(folder: Path) -> tuple[int, ...]:
+    """Of the blocks of a run that is resumed: what memory is left differs a little from run to run, blocks must not."""
+    plan = identity_of(unfinished(folder)).get("plan", {})
+    return tuple(plan.get("block", ()))
 
 
 def plan_file(file: Path, job: Job) -> tuple[Image, Plan, Estimate]:
@@ -285,7 +293,7 @@ def _identity(about: Mapping[str, Any], job: Job, laid_out: Plan, measured: Mapp
         "plan": {
             "tiles": len(laid_out.tiles),
             "blocks": len(laid_out.blocks),
-            "block": list(laid_out.blocks[0].write.shape),
+            "block": list(laid_out.size),
             "shape": list(laid_out.shape),
             "spacing_um": list(laid_out.spacing_um),
         },
