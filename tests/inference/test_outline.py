@@ -150,6 +150,37 @@ def test_a_mask_clips_blocks_as_it_clips_the_whole(tmp_path, asked, seed):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.booleans(), st.booleans(), st.integers(0, 9), st.sampled_from([0.4, 0.8, 1.2]))
+def test_only_as_much_is_computed_as_the_mask_needs_and_to_the_same_bits(tmp_path, objects, rigid, seed, sparse):
+    asked = Regions(objects=objects and not rigid, min_voxels=3, max_hole_voxels=4)
+    task, image = (
+        Bright(asked, replace(GRID, rigid=rigid, tile=(4, 8, 8) if rigid else (16, 32, 32))),
+        image_of(blobs((12, 40, 36), seed)),
+    )
+    allowed = gaussian_filter(np.random.default_rng(seed).normal(size=image.shape), 3) > sparse * 0.05
+    if not allowed.any():
+        return
+    gate = Gate(replace(image, data=allowed.astype(np.uint8)), image)
+    for ours, theirs in zip(blocks(task, image, tmp_path / "run", gate=gate), whole(task, image, allowed), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_corner_of_a_block_costs_a_corner_of_the_work(tmp_path):
+    seen = []
+
+    class Counts(Bright):
+        def forward(self, batch):
+            seen.append(batch.size)
+            return super().forward(batch)
+
+    task, image = Counts(MASK, replace(GRID, tile=(16, 64, 64))), image_of(blobs((16, 64, 64)))
+    allowed = np.zeros(image.shape, np.uint8)
+    allowed[:, 40:60, 10:30] = 1
+    blocks(task, image, tmp_path / "run", gate=Gate(replace(image, data=allowed), image))
+    assert seen == [16 * 28 * 28]
+
+
 def test_blocks_without_any_mask_are_skipped_and_said(tmp_path):
     task, image = Bright(), image_of(blobs((16, 64, 64)))
     allowed = np.zeros(image.shape, np.uint8)

@@ -28,7 +28,8 @@ def plan_of(image, tile, halo, multiple=1, stride=1):
     n = image.ndim
     tiles = cover(image.shape, (tile,) * n, (halo,) * n, multiple)
     blocks = tuple(Block(tile.write, (tile,)) for tile in tiles)
-    return Plan(image.shape, image.spacing_um, image.origin_um, blocks, stride)
+    grid = Grid(image.spacing_um, (tile,) * n, (halo,) * n, multiple, stride)
+    return Plan(image.shape, image.spacing_um, image.origin_um, blocks, grid)
 
 
 def noise(shape):

@@ -12,7 +12,7 @@ import numpy as np
 
 from graticule.box import Box
 from graticule.image import Array, Image
-from graticule.inference.gate import Gate
+from graticule.inference.gate import Gate, bounds
 from graticule.inference.plan import Plan
 from graticule.inference.run import Prepare, Progress, run_block
 from graticule.inference.store import Store, each, writing
@@ -57,11 +57,14 @@ class Finding:
 
     def _compute(self, number: int) -> None:
         began = time.monotonic()
-        block = self.plan.blocks[number]
-        if self.gate is not None and not self.gate.on(block.write).any():
-            self.store.finish("points", number, skipped=True)
-            return
-        maps = run_block(self.forward, self.prepare, self.image, self.plan, block, context=len(block.tiles) == 1)
+        block = part = self.plan.blocks[number]
+        if self.gate is not None:
+            allowed = self.gate.on(block.write)
+            if not allowed.any():
+                self.store.finish("points", number, skipped=True)
+                return
+            part = self.plan.narrowed(block, bounds(allowed, block.write.start))
+        maps = run_block(self.forward, self.prepare, self.image, self.plan, part, context=len(part.tiles) == 1)
         found = self.task.decode(maps)
         assert isinstance(found, Points), "a task without regions decodes to points"
         found = found[owned(self.image.to_voxels(found.position_um), block.write, self.plan.shape)]

@@ -76,6 +76,16 @@ class Gate:
         return near
 
 
+def bounds(allowed: Array, start: tuple[int, ...]) -> Box:
+    """The smallest box around all that is true in `allowed`, whose first voxel is `start`."""
+    low, high = [], []
+    for axis, first in enumerate(start):
+        along = np.flatnonzero(allowed.any(axis=tuple(a for a in range(allowed.ndim) if a != axis)))
+        low.append(first + int(along[0]))
+        high.append(first + int(along[-1]) + 1)
+    return Box(tuple(low), tuple(high))
+
+
 def _extent(image: Image) -> Array:
     """``(2, ndim)``: the outer edges of the first and the last voxels, in µm."""
     spacing, origin = np.array(image.spacing_um), np.array(image.origin_um)

@@ -22,9 +22,9 @@ import numpy as np
 from graticule.arrays.regions import decide, grown, label_regions, take_census
 from graticule.box import Box
 from graticule.image import Array, ArrayLike, Image
-from graticule.inference.gate import Gate
+from graticule.inference.gate import Gate, bounds
 from graticule.inference.merge import Part, join
-from graticule.inference.plan import Plan
+from graticule.inference.plan import Block, Plan
 from graticule.inference.run import Prepare, run_block
 from graticule.inference.store import Progress, Store, each, writing
 from graticule.io import omezarr
@@ -104,24 +104,33 @@ class Outlining:
 
     def _compute(self, number: int) -> None:
         began = time.monotonic()
-        block = self.plan.blocks[number]
+        block = part = self.plan.blocks[number]
         allowed = None if self.gate is None else self.gate.on(block.write)
-        if allowed is not None and not allowed.any():
-            self._keep_regions(number, np.zeros(block.write.shape, np.uint8), {})
-            self.store.finish("maps", number, skipped=True)
-            return
-        maps = run_block(self.forward, self.prepare, self.image, self.plan, block, context=self.regions.objects)
-        labels = self._decoded(maps)
-        inner = block.write.relative_to(block.read.start if self.regions.objects else block.write.start)
-        confidence = np.round(np.asarray(maps.data)[(slice(0, self.regions.confidences), *inner.slices())] * STEPS)
-        raw, beyond = labels[inner.slices()], self._beyond(labels, inner)
+        if allowed is not None:
+            if not allowed.any():
+                self._keep_regions(number, np.zeros(block.write.shape, np.uint8), {})
+                self.store.finish("maps", number, skipped=True)
+                return
+            part = self.plan.narrowed(block, bounds(allowed, block.write.start))
+        raw, confidence, beyond = self._outlined(part)
+        raw = placed(raw, part.write, block.write)
+        confidence = placed(confidence, part.write, block.write)
+        beyond = {axis: placed_plane(plane, axis, part.write, block.write) for axis, plane in beyond.items()}
         removed = 0
         if allowed is not None:
             removed = int(np.count_nonzero(raw[~allowed]))
             raw, confidence = np.where(allowed, raw, 0).astype(raw.dtype), np.where(allowed, confidence, 0)
-        self._write(self._confidence, block.write, confidence.astype(np.uint8))
+        self._write(self._confidence, block.write, confidence.astype(np.uint8, copy=False))
         self._keep_regions(number, raw, beyond)
         self.store.finish("maps", number, seconds=round(time.monotonic() - began, 3), removed=removed)
+
+    def _outlined(self, part: Block) -> tuple[Array, Array, dict[int, Array]]:
+        """Raw labels, confidences in 255ths, and the labels of the planes beyond."""
+        maps = run_block(self.forward, self.prepare, self.image, self.plan, part, context=self.regions.objects)
+        labels = self._decoded(maps)
+        inner = part.write.relative_to(part.read.start if self.regions.objects else part.write.start)
+        confidence = np.round(np.asarray(maps.data)[(slice(0, self.regions.confidences), *inner.slices())] * STEPS)
+        return labels[inner.slices()], confidence.astype(np.uint8), self._beyond(labels, inner)
 
     def _decoded(self, maps: Image) -> Array:
         found = self.task.decode(maps)
@@ -291,6 +300,23 @@ class Outlining:
             counts = np.array(facts["counts"], int)[: len(totals)]
             totals[: len(counts)] += counts
         return {kind: int(totals[number]) for number, kind in enumerate(self.regions.kinds, start=1)}
+
+
+def placed(values: Array, at: Box, within: Box) -> Array:
+    """`values` ``(..., *space)``, known at one box, on a larger one; 0 around."""
+    if at == within:
+        return values
+    pairs = zip(at.start, at.stop, within.start, within.stop, strict=True)
+    around = [(a - low, high - b) for a, b, low, high in pairs]
+    return np.pad(values, [(0, 0)] * (values.ndim - len(around)) + around)
+
+
+def placed_plane(plane: Array, axis: int, at: Box, within: Box) -> Array:
+    """The same for the plane after a box; nothing is known of it where the smaller box ends before."""
+    start, stop = (tuple(n for a, n in enumerate(ends) if a != axis) for ends in (at.start, at.stop))
+    low, high = (tuple(n for a, n in enumerate(ends) if a != axis) for ends in (within.start, within.stop))
+    known = plane if at.stop[axis] == within.stop[axis] else np.zeros_like(plane)
+    return placed(known, Box(start, stop), Box(low, high))
 
 
 def _fitting(chunk: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:

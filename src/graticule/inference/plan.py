@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import prod
@@ -24,8 +25,12 @@ class Block:
     @property
     def read(self) -> Box:
         """Around all that its tiles read."""
-        starts, stops = zip(*((tile.read.start, tile.read.stop) for tile in self.tiles), strict=True)
-        return Box(tuple(map(min, zip(*starts, strict=True))), tuple(map(max, zip(*stops, strict=True))))
+        return _around([tile.read for tile in self.tiles])
+
+
+def _around(boxes: Sequence[Box]) -> Box:
+    starts, stops = zip(*((box.start, box.stop) for box in boxes), strict=True)
+    return Box(tuple(map(min, zip(*starts, strict=True))), tuple(map(max, zip(*stops, strict=True))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class Plan:
     ----------
     blocks
         Their write boxes cover `shape`, and share no voxel.
+    grid
+        The task's, for images of so many dimensions.
     size
         Sides of the largest block that was asked for.
     workers
@@ -50,10 +57,31 @@ class Plan:
     spacing_um: tuple[float, ...]
     origin_um: tuple[float, ...]
     blocks: tuple[Block, ...]
-    stride: int = 1
+    grid: Grid
     size: tuple[int, ...] = ()
     workers: int = 1
     peak_bytes: int = 0
+
+    def narrowed(self, block: Block, to: Box) -> Block:
+        """As much of `block` as has to be computed to know the voxels of `to`, which lies in it."""
+        if len(block.tiles) > 1 or self.grid.rigid:
+            tiles = tuple(tile for tile in block.tiles if _meet(tile.write, to))
+            return Block(_around([tile.write for tile in tiles]), tiles)
+        step = self.grid.multiple
+        start = tuple(a // step * step for a in to.start)
+        stop = tuple(min(round_up(b, step), n) for b, n in zip(to.stop, block.write.stop, strict=True))
+        reach = tuple(round_up(h, step) for h in self.grid.halo)
+        (tile,) = block.tiles
+        read = Box(
+            tuple(max(low, a - r) for low, a, r in zip(tile.read.start, start, reach, strict=True)),
+            tuple(min(high, round_up(b, step) + r) for high, b, r in zip(tile.read.stop, stop, reach, strict=True)),
+        )
+        return Block(Box(start, stop), (Tile(read, Box(start, stop)),))
+
+    @property
+    def stride(self) -> int:
+        """Voxels per cell of the maps."""
+        return self.grid.stride
 
     @property
     def tiles(self) -> tuple[Tile, ...]:
@@ -147,7 +175,7 @@ def _laid(image: Image, grid: Grid, size: tuple[int, ...], unit: tuple[int, ...]
     largest = max((prod(tile.read.shape) for block in blocks for tile in block.tiles), default=0)
     kept = max((prod(block.write.shape) for block in blocks), default=0) if grid.rigid else 0
     peak = workers * (largest * grid.bytes_per_voxel + kept * KEPT_BYTES) if grid.bytes_per_voxel else 0
-    return Plan(image.shape, image.spacing_um, image.origin_um, blocks, grid.stride, size, workers, peak)
+    return Plan(image.shape, image.spacing_um, image.origin_um, blocks, grid, size, workers, peak)
 
 
 KEPT_BYTES = 24
@@ -170,3 +198,7 @@ def _rigid_blocks(image: Image, grid: Grid, size: tuple[int, ...]) -> tuple[Bloc
     gathered = {place: tuple(tiles) for place, tiles in groupby(sorted(lattice, key=home), home)}
     blocks = cover(image.shape, size, (0,) * image.ndim, 1, size)
     return tuple(Block(block.write, gathered[home(block)]) for block in blocks)
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return all(max(a, c) < min(b, d) for a, b, c, d in zip(one.start, one.stop, other.start, other.stop, strict=True))

@@ -51,7 +51,7 @@ def _gathered(
     box: Box,
     count: Callable[[], None],
 ) -> Image:
-    """The maps of `tiles` on the cells of `box`, which they cover."""
+    """The maps of `tiles` on the cells of `box`; 0 where no tile lies."""
     stride = plan.stride
     here = _cells(box, stride)
     maps: Floats | None = None
@@ -62,7 +62,7 @@ def _gathered(
         if cells == here:
             maps = part
         else:
-            maps = np.empty((out.shape[0], *here.shape), np.float32) if maps is None else maps
+            maps = np.zeros((out.shape[0], *here.shape), np.float32) if maps is None else maps
             maps[(slice(None), *cells.relative_to(here.start).slices())] = part
         count()
     assert maps is not None, "a plan has at least one tile"
