@@ -39,3 +39,19 @@ def test_scenes_have_settings_of_their_own(graticule, tmp_path):
 def test_the_folder_may_be_named_either_way(graticule, tmp_path):
     assert graticule("simulate", "spots", "-o", "made", "--count", "1", "--size", "64").code == 0
     assert (tmp_path / "made" / "images").is_dir()
+
+
+@pytest.mark.parametrize(("flags", "shape"), [((), (24, 24, 24)), (("--dimensions", "2"), (24, 24))])
+def test_tissue_is_made_in_volumes_or_in_planes_with_labels(graticule, tmp_path, flags, shape):
+    ended = graticule(
+        "simulate", "tissue", "made", "--count", "2", "--size", "24", "--domain", "milled", *flags, "--json"
+    )
+    assert ended.code == 0
+    made = dataset.load(tmp_path / "made")
+    assert made.classes == ("tissue",)
+    assert [example.truth.image.shape for example in made.examples] == [shape] * 2
+    assert 0 < ended.json["outlined_share"] < 1
+
+
+def test_a_domain_that_is_not_known_is_refused(graticule):
+    assert "block-face" in graticule("simulate", "tissue", "made", "--size", "24", "--domain", "moon").complaint

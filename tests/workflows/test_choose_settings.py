@@ -2,7 +2,7 @@ import pytest
 
 from graticule.errors import DatasetError, SettingsError
 from graticule.io.dataset import Dataset
-from graticule.tasks import Beads
+from graticule.tasks import Beads, Tissue
 from graticule.workflows.choose_settings import choose, file_settings, preset_settings, task_kind
 
 PLAIN = Dataset("plain", (), ("6nm", "12nm"))
@@ -62,3 +62,10 @@ def test_every_preset_holds_valid_settings():
     for task, presets in PRESETS.items():
         for name in presets:
             choose(TASKS[task], PLAIN, {}, preset=name)
+
+
+def test_a_model_to_start_from_hands_on_what_its_weights_need_unless_told_otherwise():
+    start = Tissue(channels=(4, 8), norm="instance", working_nm=(80.0,), epochs=3)
+    task = choose(Tissue, PLAIN, {"norm": "batch"}, start=start)
+    assert (task.channels, task.norm, task.working_nm, task.epochs) == ((4, 8), "batch", (80.0,), Tissue().epochs)
+    assert choose(Beads, PLAIN, {}, start=Beads(encoder="resnet50")) == choose(Beads, PLAIN, {})

@@ -1,9 +1,13 @@
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from graticule.errors import DatasetError
+from graticule.simulate import TissueScenes
 from graticule.tasks.beads import Beads
+from graticule.tasks.tissue import Tissue
 from graticule.workflows import cross_validate as module
 from graticule.workflows.cross_validate import cross_validate
 from tests.synthetic import scattered
@@ -71,3 +75,25 @@ def test_a_stored_fold_that_leaks_is_refused(tmp_path):
     path.write_text(json.dumps(stored))
     with pytest.raises(DatasetError, match="both sides"):
         cross_validate(TINY, EXAMPLES[:3], inner=2, device="cpu", out=tmp_path, say=quiet)
+
+
+SMALL = Tissue(channels=(4, 8), epochs=1, steps=2, batch=2, patch_px=(16,))
+
+
+def test_outlines_are_judged_on_the_images_own_voxels_and_texture_stands_beside():
+    planes = list(TissueScenes(shape_px=(96, 80)).examples(3))
+    said = []
+    result = cross_validate(replace(SMALL, working_nm=(80.0,)), planes, inner=2, device="cpu", say=said.append)
+    total = result.pooled()[""]
+    assert total.tp + total.fn == sum(int(np.asarray(e.truth.image.data).sum()) for e in planes)
+    assert all("dice" in fold.baseline for fold in result.folds)
+    assert any("Dice" in line for line in said)
+
+
+def test_a_single_volume_is_cut_into_slabs_none_of_which_is_on_both_sides():
+    volume = TissueScenes(shape_px=(80, 24, 24)).draw(0)
+    result = cross_validate(SMALL, [volume], inner=2, device="cpu", say=quiet)
+    assert len(result.folds) == 3
+    for fold in result.folds:
+        assert not set(fold.fold.train) & set(fold.fold.held_out)
+        assert len(fold.fold.held_out) == 1

@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 
 from graticule.errors import DatasetError
+from graticule.example import Example
+from graticule.image import Image
 from graticule.io.dataset import Dataset
-from graticule.tasks import Beads
+from graticule.results import Labels
+from graticule.tasks import Beads, Tissue
 from graticule.workflows.examples import examples_for
 from tests.synthetic import discs
 
@@ -30,3 +33,27 @@ def test_a_class_that_the_dataset_does_not_have_is_refused():
 
 def test_a_task_without_classes_of_its_own_takes_the_datasets():
     assert examples_for(Beads(), DATASET) == [EXAMPLE]
+
+
+def labelled(numbers, classes):
+    image = Image(np.asarray(numbers, np.uint8), "yx", (0.04, 0.04))
+    return Dataset("outlined", (Example("a", image, Labels(image)),), classes)
+
+
+def numbers_for(task, dataset):
+    [example] = examples_for(task, dataset)
+    return np.asarray(example.truth.image.data).tolist()
+
+
+def test_outlined_classes_are_numbered_as_the_task_numbers_them_and_others_are_background():
+    both = labelled([[0, 1, 2]], ("tissue", "trachea"))
+    assert numbers_for(Tissue(classes=("tissue", "trachea")), both) == [[0, 1, 2]]
+    assert numbers_for(Tissue(classes=("trachea", "tissue")), both) == [[0, 2, 1]]
+    assert numbers_for(Tissue(classes=("trachea",)), both) == [[0, 0, 1]]
+    with pytest.raises(DatasetError, match="soma"):
+        examples_for(Tissue(classes=("soma", "tissue")), both)
+
+
+@pytest.mark.parametrize("classes", [(), ("cell material",)])
+def test_one_mask_is_that_of_the_one_class_whatever_it_is_called(classes):
+    assert numbers_for(Tissue(classes=("tissue",)), labelled([[0, 255]], classes)) == [[0, 255]]

@@ -5,7 +5,9 @@ import pytest
 
 from graticule.checkpoint import Checkpoint
 from graticule.errors import CheckpointError, DatasetError, SettingsError
+from graticule.simulate import TissueScenes
 from graticule.tasks.beads import Beads
+from graticule.tasks.tissue import Tissue
 from graticule.workflows.train import beginning, train
 from tests.synthetic import scattered
 
@@ -74,3 +76,18 @@ def test_a_frozen_random_encoder_is_refused():
 def test_one_annotated_image_is_enough_to_begin(tmp_path):
     model = train(TINY, [scattered(0, count=14, shape=(128, 128))], tmp_path / "m.safetensors", device="cpu")
     assert model.made_by["learnt_from"] == ["discs-0-a"]
+
+
+SMALL = Tissue(channels=(4, 8), epochs=1, steps=2, batch=2)
+
+
+def test_a_mask_model_is_tuned_further_on_one_small_region(tmp_path):
+    """A quarter of the region, with a gap, chooses when to stop; the rest teaches."""
+    volumes = list(TissueScenes(shape_px=(32, 32, 32)).examples(3))
+    start = train(SMALL, volumes, tmp_path / "start.safetensors", device="cpu")
+    region = TissueScenes(shape_px=(64, 64, 64), domain="milled").draw(5)
+    tuned = train(SMALL, [region], tmp_path / "tuned.safetensors", device="cpu", start=start)
+    assert tuned.task.recipe.patch == (48, 48, 48)
+    assert [name[-2:] for name in (*tuned.made_by["learnt_from"], *tuned.made_by["chosen_on"])] == ["-a", "-b"]
+    assert len(tuned.made_by["images"]) == 4
+    assert not weights_equal(tuned, start)
