@@ -277,7 +277,11 @@ class LabelFree(Task, Protocol):
 
 
 class Outlining(Task, Protocol):
-    """A task whose results are labels."""
+    """A task whose results are labels.
+
+    Its candidates are confidences: `decode` of a `permissive` task gives labels whose image is ``(kinds, *space)`` in
+    255ths, and `keep` makes classes (or objects) of these.
+    """
 
     @property
     def regions(self) -> Regions: ...
