@@ -213,6 +213,19 @@ def lines(ledger: Path) -> int:
     return len(ledger.read_bytes().splitlines()) if ledger.exists() else 0
 
 
+def test_ctrl_c_says_what_is_kept_and_how_to_go_on(large, tmp_path):
+    ledger = tmp_path / "found" / ".large.unfinished" / "ledger.jsonl"
+    process = started(tmp_path, command(large, "found"))
+    while process.poll() is None and lines(ledger) < 2:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert "--resume" in said
+    assert "Traceback" not in said
+    assert lines(ledger) >= 2
+
+
 def test_a_run_with_other_settings_is_not_resumed(graticule, large, tmp_path, monkeypatch, many_blocks):
     with monkeypatch.context() as patched:
         stop_after(2, patched)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -128,10 +129,23 @@ def _predict(voice: Voice, file: Path, job: Job) -> dict[str, Any]:
     left = unfinished(job.out / image_name(file))
     if begun(left) and not job.resume:
         voice.say(f"found {left} of a run that was stopped; beginning anew (--resume would have gone on)")
-    with tiles(voice, file.name) as progress:
+    with _stoppable(voice, left), tiles(voice, file.name) as progress:
         done = predict_file(file, job, progress)
     voice.show(f"{done.image}: {done.said}  ({done.seconds:.1f} s)  {done.folder}/")
     return {"image": str(file), "out": str(done.folder), "counts": dict(done.counts), "seconds": done.seconds}
+
+
+@contextmanager
+def _stoppable(voice: Voice, left: Path) -> Iterator[None]:
+    """Who stops a run with Ctrl-C is told what is kept, and how to go on."""
+    from graticule.inference.store import begun
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        if begun(left):
+            voice.say(f"what is done is kept in {left}; the same command with --resume goes on")
+        raise
 
 
 def _plan(voice: Voice, file: Path, job: Job) -> dict[str, Any]:

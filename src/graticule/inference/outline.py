@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from graticule.arrays.regions import decide, grown, label_regions, take_census
-from graticule.box import Box
+from graticule.box import Box, cover
 from graticule.image import Array, ArrayLike, Image
 from graticule.inference.gate import Gate, bounds
 from graticule.inference.merge import Part, join
@@ -120,7 +120,7 @@ class Outlining:
         if allowed is not None:
             removed = int(np.count_nonzero(raw[~allowed]))
             raw, confidence = np.where(allowed, raw, 0).astype(raw.dtype), np.where(allowed, confidence, 0)
-        self._write(self._confidence, block.write, confidence.astype(np.uint8, copy=False))
+        put(self._confidence, block.write, confidence if self.regions.confidences > 1 else confidence[0])
         self._keep_regions(number, raw, beyond)
         self.store.finish("maps", number, seconds=round(time.monotonic() - began, 3), removed=removed)
 
@@ -155,14 +155,13 @@ class Outlining:
         part = Part.of(ids, take_census(ids, raw, box.start, self.plan.shape), beyond)
         part.save(self._part(number))
         if len(part.census) > 1:
-            self._raw[box.slices()] = ids
+            put(self._raw, box, ids)
 
     def _settle(self, number: int) -> None:
         box = self.plan.blocks[number].write
         final = self._decisions[number].astype(self._settled.dtype)
         values = final[self._raw[box.slices()]] if len(final) > 1 else np.full(box.shape, final[0])
-        if values.any():
-            self._settled[box.slices()] = values
+        put(self._settled, box, values)
         if self.regions.objects:
             self.store.finish("labels", number, highest=int(final.max()))
         else:
@@ -178,8 +177,7 @@ class Outlining:
         values = wide[block.relative_to(start).slices()]
         if self.gate is not None and values.any():
             values = np.where(self.gate.on(block), values, 0).astype(values.dtype)
-        if values.any():
-            self._final[block.slices()] = values
+        put(self._final, block, values)
         self.store.finish("growth", number, counts=np.bincount(values.ravel()).tolist())
 
     # -- what is written where -------------------------------------------------------------------------------------------
@@ -254,15 +252,6 @@ class Outlining:
     def _settled(self) -> Any:
         return omezarr.open_level(self.store.folder / SCRATCH / "settled") if self.regions.grow_um else self._final
 
-    def _write(self, array: Any, box: Box, values: Array) -> None:
-        """Where there is something: chunks that were never written are 0."""
-        if not values.any():
-            return
-        if self.regions.confidences == 1:
-            array[box.slices()] = values[0]
-        else:
-            array[(slice(None), *box.slices())] = values
-
     @cached_property
     def _decisions(self) -> tuple[Array, ...]:
         """For each block the label that each of its regions gets."""
@@ -300,6 +289,20 @@ class Outlining:
             counts = np.array(facts["counts"], int)[: len(totals)]
             totals[: len(counts)] += counts
         return {kind: int(totals[number]) for number, kind in enumerate(self.regions.kinds, start=1)}
+
+
+def put(array: Any, box: Box, values: Array) -> None:
+    """Write ``([c,] *space)`` to `box` of a stored array, chunk by chunk; what is all 0 is not written.
+
+    One chunk at a time, because an error (a full disk) would otherwise leave zarr's other writes hanging in the air.
+    """
+    ndim = len(box.start)
+    chunk, channels = array.chunks[-ndim:], (slice(None),) * (values.ndim - ndim)
+    for tile in cover(box.shape, chunk, (0,) * ndim, align=chunk):
+        part = values[(..., *tile.write.slices())]
+        if part.any():
+            there = tile.write.relative_to(tuple(-a for a in box.start))
+            array[(*channels, *there.slices())] = part
 
 
 def placed(values: Array, at: Box, within: Box) -> Array:
