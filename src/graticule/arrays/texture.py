@@ -40,9 +40,13 @@ FEWEST = 64  # cells from which anything can be said
 LEAST = 0.1  # of the highest top of a histogram: lower ones are chance
 VALLEY = 0.85  # of a top: only a deeper valley ends it
 WIDEST = 2.6  # times as wide as that of white noise may the peak of resin be: cameras' noise is not white, nor even
-GROWTH = 1.6  # times the variance of its cells may that of a window of resin be; measured 1.1-1.4, in tissue 1.7-3
+GROWTH, GROWTH_PX = (
+    1.6,
+    21,
+)  # so many times its cells' variance may be that of a window of noise; measured 1.1-1.2, in tissue 1.9-2.7
 SOFTNESS = 0.25  # of the peak's spread
 ENOUGH = np.float32(0.01)  # of what is around: so much sure resin will do to know how grey it is
+ONE_SIDED = 0.25  # of the cells as unlike resin as tissue is, fewer must be unlike it in the other direction
 WINDOW = 512  # pixels, side of what is sampled of large images
 MOST_WINDOWS = 64
 
@@ -101,7 +105,7 @@ class Scales:
     @property
     def reach_px(self) -> int:
         """How far a pixel sees, in whole cells."""
-        fine = radius(1.0) + radius(self.fine)
+        fine = radius(1.0) + 1 + radius(self.fine)
         cells = max(fine + radius(self.near), radius(self.block)) + 1  # the next cell, between which is interpolated
         return cells * CELL + -(-self.margin_px // CELL) * CELL
 
@@ -267,25 +271,35 @@ def evidence(cells: Cells, scales: Scales) -> tuple[Floats, Floats]:
     Cells of one grey (a blank margin, a mask) do not count, and evidence is -inf where most of a window is blank.
 
     Logarithms, because a mean of energies is that of the strongest edge in the window, and reaches as far as the window
-    does; a mean of logarithms is that of the typical cell. Of the structure tensor, smoothed before it is judged, counts
-    the share of its energy that lies across the main direction: a ramp of shading, the flank of a charging shadow, a knife
-    mark or a curtain has energy, but only along one direction; noise and tissue have it along both. The tensor is one
-    witness as the difference of Gaussians is: its energy and the share that lies across weigh half each.
+    does; a mean of logarithms is that of the typical cell. The structure tensor is that of gradients about their mean, for
+    a ramp of shading or the flank of a charging shadow has a gradient but no texture; it is smoothed before it is judged.
+    Of its energy counts the share that lies across the main direction: a knife mark or a curtain has energy along one
+    direction only; noise and tissue have it along both. The tensor is one witness as the difference of Gaussians is: its
+    energy and the share that lies across weigh half each.
     """
     textured = (cells.dog > FLOOR) & (cells.yy + cells.xx > FLOOR)
     parts = [(1.0, np.log(np.maximum(cells.dog, FLOOR)))] if "texture" in scales.terms else []
     if {"edges", "tensor"} & set(scales.terms):
+        down, across = _slopes(wide(cells.grey, 1.0))
         yy, xx, xy = (wide(product, 1.0) for product in (cells.yy, cells.xx, cells.xy))
+        yy, xx, xy = yy - down * down, xx - across * across, xy - down * across
         total = np.maximum(yy + xx, FLOOR)
         if "edges" in scales.terms:
             parts.append((0.5, np.log(total)))
         if "tensor" in scales.terms:
-            coherence = np.sqrt((yy - xx) ** 2 + 4 * xy * xy) / total
+            coherence = np.minimum(np.sqrt((yy - xx) ** 2 + 4 * xy * xy) / total, 1)
             parts.append((0.5, np.log(np.maximum(1 - coherence, np.float32(1e-3)))))
     mean = sum(np.float32(share) * part for share, part in parts) / np.float32(sum(share for share, _ in parts))
     weight = wide(textured.astype(np.float32), scales.fine)
     summed = wide(np.where(textured, mean, np.float32(0)), scales.fine)
     return np.where(weight > np.float32(0.5), summed / np.maximum(weight, ANY), np.float32(-np.inf)), weight
+
+
+def _slopes(grey: Floats) -> tuple[Floats, Floats]:
+    """What gradients between next but one pixels are on average, from greys on the lattice of cells."""
+    if min(grey.shape) < 2:
+        return np.zeros_like(grey), np.zeros_like(grey)
+    return np.gradient(grey, CELL / 2, axis=0), np.gradient(grey, CELL / 2, axis=1)
 
 
 def wide(values: Floats, sigma: float) -> Floats:
@@ -360,14 +374,18 @@ def measure(planes: Iterable[Floats], scales: Scales) -> Resin:
 
 def _look(plane: Floats, scales: Scales) -> _Window:
     cells = pool(plane, scales)
-    fine = wide(cells.variance, scales.fine)
-    mean = wide(cells.grey, scales.fine)
-    whole = wide(cells.grey * cells.grey, scales.fine) - mean * mean + fine
-    down, across = np.gradient(mean) if min(mean.shape) > 1 else (np.zeros_like(mean),) * 2
-    ramp = (down**2 + across**2) * np.float32(scales.fine**2)  # what shading alone adds to the variance of a window
-    growth = np.asarray(np.maximum(whole - ramp, 0) / np.maximum(fine, FLOOR), np.float32)
     seen, weight = evidence(cells, scales)
-    return _Window(seen, weight > np.float32(0.999), wide(cells.variance, scales.block), growth, cells.grey)
+    return _Window(seen, weight > np.float32(0.999), wide(cells.variance, scales.block), _growth(cells), cells.grey)
+
+
+def _growth(cells: Cells) -> Floats:
+    """How much more variance there is in a window of `GROWTH_PX` than in its cells, but for what a ramp of grey adds."""
+    window = _box(GROWTH_PX)
+    inner, mean = wide(cells.variance, window), wide(cells.grey, window)
+    whole = wide(cells.grey * cells.grey, window) - mean * mean + inner
+    down, across = _slopes(mean)
+    ramp = (down * down + across * across) * np.float32((window * CELL / 2) ** 2)
+    return np.asarray(np.maximum(whole - ramp, 0) / np.maximum(inner, FLOOR), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,7 +473,9 @@ def _with_greys(resin: Resin, windows: Sequence[_Window], scales: Scales, core: 
         return resin
     like, unlike = sorted(_two_means(shade[textured]), key=abs)
     contrast = unlike - like
-    clear = abs(contrast) > 3 * float(shade[core].std()) and 2 * abs(like) < abs(unlike)
+    towards = shade[textured] * np.sign(unlike)
+    sided = np.count_nonzero(towards < -abs(unlike) / 2) < ONE_SIDED * np.count_nonzero(towards > abs(unlike) / 2)
+    clear = sided and abs(contrast) > 3 * float(shade[core].std())
     return Resin(resin.limit, resin.width, resin.variance, like, contrast) if clear else resin
 
 
@@ -497,7 +517,7 @@ def confidence(plane: Floats, resin: Resin, scales: Scales) -> Floats:
         shade = np.float32(1.5) - (around.grey - np.float32(resin.offset)) * np.float32(slope)
     if resin.variance:
         block = wide(cells.variance, scales.block)
-        tissue *= np.clip((block / np.float32(resin.variance) - np.float32(1.1)) * 10, 0, 1)
+        tissue *= np.clip((block / np.float32(resin.variance) - np.float32(1.02)) * 50, 0, 1)
     out = np.empty(plane.shape, np.float32)
     fields = (tissue, tissue * present, shade) if resin.contrast else (tissue,)
     columns = [_between_columns(field, plane.shape[1]) for field in fields]
