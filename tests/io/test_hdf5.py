@@ -81,6 +81,14 @@ def test_the_axes_of_ilastik_are_believed(tmp_path):
     assert np.array_equal(image.data[...], VOXELS + 1)
 
 
+def test_labels_of_dimensions_are_believed(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["raw"] = VOXELS
+        for dimension, axis in zip(file["raw"].dims, "XZY", strict=True):
+            dimension.label = axis
+    assert describe(tmp_path / "a.h5").axes == "xzy"
+
+
 def test_what_the_file_does_not_say_is_asked_for(tmp_path):
     path = save(tmp_path / "a.h5", raw=VOXELS)
     with pytest.raises(FormatError, match="--axes zyx"):

@@ -117,7 +117,7 @@ def _lengths(said: Any) -> tuple[float, ...]:
 def _axes(dataset: Any, sizes: tuple[float, ...]) -> str:
     """By ilastik's tags, HDF5's own labels, or as many voxel sizes as there are dimensions; else unknown."""
     ndim = len(dataset.shape)
-    for said in (_tags(dataset), "".join(str(dim.label).lower() or "?" for dim in dataset.dims)):
+    for said in (_tags(dataset), _labels(dataset)):
         if len(said) == ndim and set(said) <= set("czyxt") and {"y", "x"} <= set(said) and len(set(said)) == ndim:
             return said
     if ndim == 2 or ndim == len(sizes):
@@ -130,6 +130,13 @@ def _tags(dataset: Any) -> str:
         return "".join(axis["key"] for axis in json.loads(dataset.attrs[TAGS])["axes"])
     except (KeyError, TypeError, ValueError):
         return ""
+
+
+def _labels(dataset: Any) -> str:
+    """Read as the attribute they are: the library's own function for them crashes on damaged files."""
+    said = np.ravel(dataset.attrs.get("DIMENSION_LABELS", ()))
+    words = [word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word) for word in said]
+    return "".join(word.lower() if len(word) == 1 else "?" for word in words)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
