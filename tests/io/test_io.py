@@ -120,3 +120,18 @@ def test_damaged_files_are_read_or_refused_but_never_end_in_a_traceback(tmp_path
                 continue
             assert path.name in refusal
             assert "\n" not in refusal
+
+
+def test_folders_that_hold_a_zarr_are_images_and_others_are_not(tmp_path):
+    (tmp_path / "a.zarr").mkdir()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "a.tif").touch()
+    assert [io.is_image(tmp_path / name) for name in ("a.zarr", "a.tif", "images", "notes.txt")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert io.is_image("https://host/volume.zarr")
+    assert io.is_image(f"{tmp_path}/a.zarr:/labels/mask")

@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 
 from graticule.errors import FormatError, SpacingError
 from graticule.image import Image
-from graticule.io import read, tiff
+from graticule.io import read, tiff, tiff_pixels
 
 PIXELS = np.arange(5 * 30 * 40).reshape(5, 30, 40).astype(np.uint16)
 DTYPES = ["uint8", "uint16", "uint32", "int16", "int32", "float32", "float64"]
@@ -75,6 +75,18 @@ def test_an_image_is_written_plane_by_plane(tmp_path):
 
     tiff.write(Image(Planes(), "zyx", (1, 1, 1)), tmp_path / "a.tif")
     assert np.array_equal(read(tmp_path / "a.tif").data, PIXELS)
+
+
+def test_more_than_imagej_has_room_for_becomes_a_bigtiff_that_is_read_page_by_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(tiff, "IMAGEJ_BYTES", 1000)
+    monkeypatch.setattr(tiff_pixels, "IN_MEMORY", 0)
+    tiff.write(Image(PIXELS, "zyx", (0.3, 0.1, 0.2)), tmp_path / "a.tif")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.is_bigtiff
+    image = read(tmp_path / "a.tif")
+    assert not isinstance(image.data, np.ndarray)
+    assert image.spacing_um == (0.3, 0.1, 0.2)
+    assert np.array_equal(image.data[2:4, 5], PIXELS[2:4, 5])
 
 
 # -- axes --------------------------------------------------------------------------------------------------------------
