@@ -105,7 +105,7 @@ class Scales:
     @property
     def reach_px(self) -> int:
         """How far a pixel sees, in whole cells."""
-        fine = radius(1.0) + 1 + radius(self.fine)
+        fine = radius(1.0) + radius(self.fine)
         cells = max(fine + radius(self.near), radius(self.block)) + 1  # the next cell, between which is interpolated
         return cells * CELL + -(-self.margin_px // CELL) * CELL
 
@@ -114,13 +114,16 @@ class Scales:
 class Cells:
     """What is pooled from the pixels of a plane, each ``(rows, columns)`` of cells.
 
-    `grey` is the mean, `variance` that within the cell; `dog`, `yy`, `xx` and `xy` are means of the squared difference
-    of Gaussians and of products of the gradients. `smooth` is ``(h, w)``, the plane after the narrower Gaussian.
+    `grey` is the mean, `variance` that within the cell; `dog` is the mean of the squared difference of Gaussians; `down`
+    and `across` are those of the gradient, `yy`, `xx` and `xy` those of its products. `smooth` is ``(h, w)``, the plane
+    after the narrower Gaussian.
     """
 
     grey: Floats
     variance: Floats
     dog: Floats
+    down: Floats
+    across: Floats
     yy: Floats
     xx: Floats
     xy: Floats
@@ -162,18 +165,18 @@ def pool(plane: Floats, scales: Scales) -> Cells:
     rows, columns = (-(-n // CELL) for n in plane.shape)
     after = (rows * CELL - height + margin, columns * CELL - width + margin)
     padded = np.pad(plane, ((margin, after[0]), (margin, after[1])), mode="edge")
-    pooled = np.empty((6, rows, columns), np.float32)
+    pooled = np.empty((8, rows, columns), np.float32)
     smooth = np.empty((rows * CELL, columns * CELL), np.float32)
     for top in range(0, rows * CELL, STRIP):
         bottom = min(top + STRIP, rows * CELL)
         strip = padded[top : bottom + 2 * margin]
         _pool_strip(strip, scales, pooled[:, top // CELL : bottom // CELL], smooth[top:bottom])
-    grey, square, dog, yy, xx, xy = pooled
-    return Cells(grey, np.maximum(square - grey * grey, 0), dog, yy, xx, xy, smooth[:height, :width])
+    grey, square, dog, down, across, yy, xx, xy = pooled
+    return Cells(grey, np.maximum(square - grey * grey, 0), dog, down, across, yy, xx, xy, smooth[:height, :width])
 
 
 def _pool_strip(strip: Floats, scales: Scales, pooled: Floats, smooth: Floats) -> None:
-    """Six pooled values into `pooled`, the smoothed strip into `smooth`; `strip` has a margin on every side."""
+    """Eight pooled values into `pooled`, the smoothed strip into `smooth`; `strip` has a margin on every side."""
     margin, size = scales.margin_px, smooth.shape
     inner = _centre(strip, size)
     _pooled_mean(inner, pooled[0])
@@ -188,9 +191,11 @@ def _pool_strip(strip: Floats, scales: Scales, pooled: Floats, smooth: Floats) -
     edges = blur(_trimmed(strip, margin - radius(scales.edge_sigma) - 1), scales.edge_sigma)
     dy = edges[2:, 1:-1] - edges[:-2, 1:-1]
     dx = edges[1:-1, 2:] - edges[1:-1, :-2]
-    _pooled_mean(dy * dy, pooled[3])
-    _pooled_mean(dx * dx, pooled[4])
-    _pooled_mean(np.multiply(dy, dx, out=dy), pooled[5])
+    _pooled_mean(dy, pooled[3])
+    _pooled_mean(dx, pooled[4])
+    _pooled_mean(dy * dy, pooled[5])
+    _pooled_mean(dx * dx, pooled[6])
+    _pooled_mean(np.multiply(dy, dx, out=dy), pooled[7])
 
 
 def blur(plane: Floats, sigma: float) -> Floats:
@@ -280,7 +285,7 @@ def evidence(cells: Cells, scales: Scales) -> tuple[Floats, Floats]:
     textured = (cells.dog > FLOOR) & (cells.yy + cells.xx > FLOOR)
     parts = [(1.0, np.log(np.maximum(cells.dog, FLOOR)))] if "texture" in scales.terms else []
     if {"edges", "tensor"} & set(scales.terms):
-        down, across = _slopes(wide(cells.grey, 1.0))
+        down, across = wide(cells.down, 1.0), wide(cells.across, 1.0)
         yy, xx, xy = (wide(product, 1.0) for product in (cells.yy, cells.xx, cells.xy))
         yy, xx, xy = yy - down * down, xx - across * across, xy - down * across
         total = np.maximum(yy + xx, FLOOR)
