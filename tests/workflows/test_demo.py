@@ -68,3 +68,13 @@ def test_a_task_that_cannot_be_shown_is_named(tmp_path):
     with pytest.raises(SettingsError, match="beads"):
         demo("baeds", tmp_path / "demo", size=TINY, say=quiet)
     assert not (tmp_path / "demo").exists()
+
+
+def test_tissue_is_shown_in_volumes_with_dice_and_texture_beside(tmp_path):
+    settings = {"channels": (4, 8), "epochs": 1, "steps": 2, "batch": 1}
+    size = Size(learn=2, held_out=1, size_px=32, settings=settings)
+    shown = demo("tissue", tmp_path / "demo", size=size, say=quiet, device="cpu")
+    assert {path.name for path in (shown.out / "evaluation").iterdir()} >= {"scores.json", "scores.csv", "overlays"}
+    assert 0 <= shown.evaluation.pooled["dice"] <= 1
+    assert set(shown.baseline.by_image) == set(shown.evaluation.by_image)
+    assert (shown.out / "learn" / "labels").is_dir()
