@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-from machine import facts
 from scipy.ndimage import gaussian_filter
 
 from graticule.box import window
@@ -23,6 +22,7 @@ from graticule.image import Image
 from graticule.tasks import LABEL_FREE
 from graticule.workflows.budget import bytes_of
 from graticule.workflows.predict_files import Job, predict_image
+from machine import facts
 
 BASE = (64, 512, 512)
 RESULTS = Path(__file__).parent / "results" / "virtual-volume.txt"

@@ -299,7 +299,8 @@ def put(array: Any, box: Box, values: Array) -> None:
     ndim = len(box.start)
     chunk, channels = array.chunks[-ndim:], (slice(None),) * (values.ndim - ndim)
     for tile in cover(box.shape, chunk, (0,) * ndim, align=chunk):
-        part = values[(..., *tile.write.slices())]
+        here: Any = (..., *tile.write.slices())
+        part = values[here]
         if part.any():
             there = tile.write.relative_to(tuple(-a for a in box.start))
             array[(*channels, *there.slices())] = part
