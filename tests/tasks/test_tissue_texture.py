@@ -66,7 +66,7 @@ def test_tiles_give_the_bits_of_the_whole(name, height, width, depth, tile):
 
 
 @pytest.mark.parametrize("name", LABEL_FREE)
-def test_confidences_are_whole_255ths(name):
+def test_a_byte_holds_a_confidence_without_loss(name):
     confidence = np.asarray(maps(LABEL_FREE[name](), section()[0]).data)
     graded = confidence * 255
     assert 0 <= confidence.min() and confidence.max() <= 1
@@ -232,6 +232,11 @@ def test_pixels_that_are_no_numbers_are_refused(bad):
 def test_what_is_no_image_is_refused(shape):
     with pytest.raises(FormatError, match="found an array of shape"):
         em_texture_masking(np.zeros(shape))
+
+
+def test_several_channels_are_refused():
+    with pytest.raises(FormatError, match="several channels"):
+        em_texture_masking(Image(np.zeros((2, 40, 40)), "cyx", (1.0, 1.0)))
 
 
 def test_is_one_of_the_names_a_script_needs():

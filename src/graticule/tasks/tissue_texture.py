@@ -110,6 +110,8 @@ def em_texture_masking(
     ((40, 50), 0, 0.0)
     """
     image = volume if isinstance(volume, Image) else _as_image(np.asarray(volume))
+    if len(image.axes) != image.ndim:
+        raise FormatError(f"found several channels (axes {image.axes!r}); texture is judged in one; choose it")
     task = TissueTexture(
         block_size=block_size,
         texture_sigma=texture_sigma,
