@@ -5,8 +5,9 @@ import pytest
 import torch
 from monai.networks.nets import UNet as MonaiUNet
 
-from graticule.nets.forward import choose_precision
+from graticule.nets.forward import choose_precision, weights_of
 from graticule.nets.unet import UNet
+from graticule.nets.weights import adapt
 
 SMALL = {"channels": (4, 8, 8), "units": 1}
 
@@ -52,3 +53,12 @@ def test_narrow_networks_take_bf16_only_where_it_is_faster(monkeypatch):
     for units, precision in ((("AVX512-BF16",), "fp32"), (("AMX", "AVX512-BF16"), "bf16"), ((), "fp32")):
         monkeypatch.setattr("graticule.nets.forward.bf16_units", lambda units=units: units)
         assert choose_precision("cpu", network) == precision
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_a_network_for_other_classes_begins_anew_only_where_classes_count(dimensions):
+    start = weights_of(UNet(1, dimensions=dimensions, **SMALL))
+    weights, fresh = adapt(lambda: UNet(2, dimensions=dimensions, **SMALL), start, 0, "a model")
+    assert fresh
+    assert all(name.startswith("body.model.2.") for name in fresh)
+    assert all(np.array_equal(weights[name], start[name]) for name in weights if name not in fresh)

@@ -20,7 +20,7 @@ from graticule.task import Weights
 MOCO = "module.encoder_q."
 """Where MoCo keeps the encoder that is worth having (He et al. 2020); CEM500K's files (Conrad & Narayan 2021) follow it."""
 
-HEADS = ("heatmap.", "diameter.")
+HEADS = ("heatmap.", "diameter.", "body.model.2.")
 """Parts whose size depends on the classes: begun anew where a model for other classes is the start."""
 
 
