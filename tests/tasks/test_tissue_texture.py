@@ -22,6 +22,7 @@ from graticule.results import Labels
 from graticule.simulate.tissue import TissueScenes
 from graticule.task import LabelFree, Outlining
 from graticule.tasks import LABEL_FREE, TASKS
+from graticule.tasks.tissue_baselines import TissueDog, TissueOtsu
 from graticule.tasks.tissue_texture import TissueTexture, em_texture_masking
 from tests.sections import SIDE, curtains, fine_grain, grain, island, section
 
@@ -160,7 +161,7 @@ def test_shading_and_charging_shadows_on_resin_are_resin():
     shaded = grey - 40.0 * x / SIDE
     shadow = np.where(truth, 0, 30 * np.exp(-(((x - 200) / 30) ** 2)))
     mask, _ = em_texture_masking((shaded - shadow + rng.normal(0, 0.3, grey.shape)).astype(np.float32))
-    assert dice(mask, truth) > 0.93
+    assert dice(mask, truth) > 0.9
 
 
 @pytest.mark.filterwarnings("error")
@@ -212,7 +213,7 @@ def test_small_regions_are_dropped_and_small_holes_filled():
 def test_finds_tissue_in_simulated_micrographs(kind):
     scenes = TissueScenes(dimensions=2, domain=kind, tracheae=False)
     figures = [dice(em_texture_masking(e.image)[0], np.asarray(e.truth.image.data)) for e in scenes.examples(3, seed=1)]
-    assert np.mean(figures) > 0.93
+    assert np.mean(figures) > 0.9
 
 
 def test_block_size_is_no_dead_letter():
@@ -304,7 +305,7 @@ def real_figure(task, folder):
 
 @pytest.mark.real
 def test_real_slices_are_masked_well_at_default_settings(shared_data):
-    assert real_figure(TissueTexture(), shared_data / "resin") > 0.93
+    assert real_figure(TissueTexture(), shared_data / "resin") > 0.95
     assert real_figure(TissueTexture(), shared_data / "platelet") > 0.95
 
 
@@ -328,3 +329,15 @@ def test_real_volumes_of_tissue_are_all_tissue(shared_data, file):
 def test_real_resin_between_cells_holds_no_tissue(shared_data):
     plane = np.asarray(load(shared_data / "platelet").examples[0].image.data[...])
     assert em_texture_masking(plane[715:795, 8:88])[0].mean() < 0.01
+
+
+@pytest.mark.real
+def test_real_slices_are_masked_better_than_by_the_baselines_beside_it(shared_data):
+    def mean(task):
+        weights = [3, 1]  # three slices of resin, one of platelets
+        figures = [real_figure(task, shared_data / name) for name in ("resin", "platelet")]
+        return np.average(figures, weights=weights)
+
+    ours = mean(TissueTexture())
+    assert ours > mean(TissueOtsu())
+    assert ours > mean(TissueDog()) + 0.1

@@ -31,7 +31,7 @@ TERMS = ("texture", "variance", "tensor", "edges")
 
 TRUNCATE = 3  # standard deviations after which a Gaussian's taps end
 FINE = 1 / 3  # of a block: the window across which fine texture is averaged
-NEAR = 1.5  # blocks across which the grey level of resin is looked for
+NEAR = 1.75  # blocks across which the grey level of resin is looked for
 FLOOR = 1e-6  # energy, in squared units of the grey levels' spread, below which there is no texture at all
 ANY = np.float32(1e-6)  # less of something than this is none of it
 STEPS = np.float32(255)  # confidences are whole 255ths, so that storing them as bytes loses nothing
@@ -45,7 +45,7 @@ GROWTH, GROWTH_PX = (
     21,
 )  # so many times its cells' variance may be that of a window of noise; measured 1.1-1.2, in tissue 1.9-2.7
 SOFTNESS = 0.25  # of the peak's spread
-ENOUGH = np.float32(0.01)  # of what is around: so much sure resin will do to know how grey it is
+ENOUGH = np.float32(1e-3)  # of what is around: so little sure resin will do to know how grey it is
 ONE_SIDED = 0.25  # of the cells as unlike resin as tissue is, fewer must be unlike it in the other direction
 WINDOW = 512  # pixels, side of what is sampled of large images
 MOST_WINDOWS = 64
