@@ -271,6 +271,14 @@ def test_masks_that_are_none_are_refused(folder, values, message):
         dataset.load(folder)
 
 
+def test_of_labels_a_first_class_called_background_is_number_0_and_of_points_a_class_like_others(folder):
+    write(folder / "dataset.yaml", "classes: [Background, 6nm, 12nm]\n")
+    assert dataset.load(folder).classes == ("Background", "6nm", "12nm")
+    for name in ("S1", "S2"):
+        io.write(Image((PIXELS > 99).astype(np.uint8), "yx", (1, 1)), folder / "labels" / f"{name}.tif")
+    assert dataset.load(folder, truth="labels").classes == ("6nm", "12nm")
+
+
 def test_labels_are_whole_numbers(folder):
     (folder / "points" / "S1.csv").unlink()
     io.write(Image(PIXELS.astype(np.float32), "yx", (1, 1)), folder / "labels" / "S1.tif")

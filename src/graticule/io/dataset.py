@@ -219,10 +219,16 @@ def _survey(folder: Path, given: Given) -> tuple[Dataset | None, list[GraticuleE
         except GraticuleError as error:
             wrong.append(error)
     wrong += _without_size(folder, sizeless, len(files.images))
-    classes = header.classes or _classes(examples)
+    classes = _outlined(header.classes, examples) or _classes(examples)
     shared = tuple(_sharing(example, classes) for example in examples)
     dataset = Dataset(header.name, shared, classes, header.diameters_nm, header.unannotated, header.split)
     return dataset, [*wrong, *_marked_after_all(folder, classes, header)]
+
+
+def _outlined(classes: tuple[str, ...], examples: Sequence[Example]) -> tuple[str, ...]:
+    """Of labels, number 0 is background: where classes begin with that word, the next one is number 1."""
+    of_labels = any(isinstance(example.truth, Labels) for example in examples)
+    return classes[1:] if of_labels and classes and classes[0].lower() == "background" else classes
 
 
 def _natural(name: str) -> tuple[tuple[bool, int, str], ...]:
