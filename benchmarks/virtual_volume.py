@@ -1,6 +1,6 @@
 """A tissue mask of a volume far larger than memory, under --memory: how much is taken at the peak, and how long it takes.
 
-The volume is made up while it is read and never on disk: an ellipsoid of texture in smooth, noisy resin, uint16.
+The volume is made up while it is read and never on disk: an ellipsoid of texture in smooth, noisy resin, float32.
 
     python benchmarks/virtual_volume.py                       4 GB, some minutes
     python benchmarks/virtual_volume.py --gigabytes 40        what is claimed
@@ -29,20 +29,20 @@ RESULTS = Path(__file__).parent / "results" / "virtual-volume.txt"
 
 
 class Ellipsoid:
-    """``(z, y, x)`` uint16, computed for the window that is read."""
+    """``(z, y, x)`` float32, computed for the window that is read."""
 
-    dtype = np.dtype(np.uint16)
+    dtype = np.dtype(np.float32)
 
     def __init__(self, gigabytes: float) -> None:
-        voxels = gigabytes * 1e9 / 2
+        voxels = gigabytes * 1e9 / 4
         depth = max(64, int((voxels / 2.25) ** (1 / 3) / 64) * 64)
         side = max(256, int((voxels / depth) ** 0.5 / 64) * 64)
         self.shape = (depth, side, int(np.ceil(voxels / depth / side)))
         rng = np.random.default_rng(0)
         noise = rng.normal(0, 900, BASE).astype(np.float32)
         texture = gaussian_filter(rng.normal(0, 1, BASE), (1, 2, 2), mode="wrap")
-        self.resin = (42_000 + noise).astype(np.uint16)
-        self.tissue = (26_000 + noise + texture / texture.std() * 7_000).astype(np.uint16)
+        self.resin = (42_000 + noise).astype(np.float32)
+        self.tissue = (26_000 + noise + texture / texture.std() * 7_000).astype(np.float32)
 
     def __getitem__(self, key: object) -> np.ndarray:
         read, then = window(key, self.shape)
@@ -72,7 +72,7 @@ def main() -> None:
     asked = words.parse_args()
     volume = Ellipsoid(asked.gigabytes)
     image = Image(volume, "zyx", (0.01, 0.01, 0.01))
-    size = np.prod(volume.shape) * 2
+    size = np.prod(volume.shape) * 4
     with tempfile.TemporaryDirectory(prefix="virtual-") as folder:
         job = Job(
             models=(Checkpoint(LABEL_FREE["tissue-texture"]()),),
@@ -95,7 +95,7 @@ def main() -> None:
     found = done.counts["tissue"] / np.prod(volume.shape)
     lines = [
         facts(),
-        f"{size / 1e9:.1f} GB, {' x '.join(map(str, volume.shape))} uint16, made up while it is read; --memory {asked.memory}",
+        f"{size / 1e9:.1f} GB, {' x '.join(map(str, volume.shape))} float32, made up while it is read; --memory {asked.memory}",
         f"peak resident memory {peak_bytes() / 1e9:.3f} GB",
         f"{seconds:.0f} s, {np.prod(volume.shape) / seconds / 1e6:.1f} Mvoxel/s; {disk / 1e6:.0f} MB written",
         f"tissue found {found:.4f} of the volume, drawn {truth:.4f}",
