@@ -75,7 +75,8 @@ class Tissue:
         Grow the mask by so much, or shrink it if negative.
     texture_weight
         How much the label-free confidence of `tissue-texture` counts: so many times its logit is added to the network's
-        (that of the first class). 0: not at all. It helps where an image is unlike those learnt from.
+        (that of the first class). 0: not at all. Worth a try where an image is unlike those learnt from: a model of
+        simulated planes gained by it on cells in charged resin (Dice 0.95 to 0.97), and lost on platelets.
     epochs
         Training epochs.
     steps
