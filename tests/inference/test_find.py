@@ -75,7 +75,8 @@ def test_blocks_find_what_one_pass_finds(tmp_path, shape, seed):
 def test_every_place_is_owned_by_exactly_one_block(length, size):
     image = Image(np.zeros((length, 3)), "yx", (1.0, 1.0))
     plan = make_plan(image, Grid(spacing_um=(), tile=(1, size, 3), halo=(0, 1, 1)))
-    places = np.stack([np.linspace(-0.7, length - 0.3, 60), np.ones(60)], axis=1)
+    along = np.append(np.linspace(-0.7, length - 0.3, 60), np.arange(length) + 0.5)
+    places = np.stack([along, np.ones(len(along))], axis=1)
     owners = sum(owned(places, block.write, plan.shape).astype(int) for block in plan.blocks)
     assert (owners == 1).all()
 

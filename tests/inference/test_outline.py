@@ -21,12 +21,13 @@ from graticule.task import Grid, Regions
 
 CHUNK = (8, 8, 8)
 MASK = Regions()
+STRIPE = 8  # voxels: some stripes begin where blocks do
 GRID = Grid(spacing_um=(), tile=(16, 16, 16), halo=(4, 4, 4), multiple=1, bytes_per_voxel=30, side_by_side=True)
 
 
 @dataclass(frozen=True)
 class Bright:
-    """Tissue is what is bright after a blur; objects are its connected pieces, cut where a stripe of 7 voxels begins."""
+    """Tissue is what is bright after a blur; objects are its connected pieces, cut where a stripe begins."""
 
     regions: Regions = MASK
     grid: Grid = GRID
@@ -43,7 +44,7 @@ class Bright:
         mask = data > 0.5
         if self.regions.objects:
             start = round((maps.origin_um[-1] - 1.0) / maps.spacing_um[-1])
-            stripe = (np.arange(data.shape[-1]) + start) // 7 if self.stripes else np.zeros(data.shape[-1], int)
+            stripe = (np.arange(data.shape[-1]) + start) // STRIPE if self.stripes else np.zeros(data.shape[-1], int)
             found = np.zeros(data.shape, np.int32)
             for number in np.unique(stripe):
                 part, count = label(mask & (stripe == number))
@@ -132,9 +133,9 @@ def test_objects_in_blocks_are_those_of_the_whole_with_the_same_numbers(tmp_path
 
 
 def test_two_objects_that_touch_at_the_face_of_a_block_stay_two(tmp_path):
-    voxels = np.full((24, 28), 255, np.uint8)
+    voxels = np.full((24, 4 * STRIPE), 255, np.uint8)
     task = Bright(Regions(objects=True), stripes=True)
-    ours, _ = blocks(task, image_of(voxels), tmp_path / "run", tile=(24, 14, 14)[-2:])
+    ours, _ = blocks(task, image_of(voxels), tmp_path / "run", tile=(24, 2 * STRIPE))
     assert ours.max() == 4
 
 
