@@ -86,14 +86,11 @@ def label_regions(labels: Array) -> Array:
 
 
 def _few_values(labels: Array) -> list[int] | None:
-    """All values, if they are few."""
-    if labels.dtype != np.uint8:
-        highest = int(labels.max())
-        if int(labels.min()) < 0 or highest >= FEW:
-            return None
-    counts = np.bincount(labels.ravel())
-    values = np.flatnonzero(counts)
-    return values.tolist() if len(values) <= FEW else None
+    """All values, if they are few and small."""
+    highest = int(labels.max())
+    if int(labels.min()) < 0 or highest >= FEW:
+        return None
+    return [value for value in range(highest + 1) if (labels == value).any()]
 
 
 def take_census(
@@ -105,7 +102,7 @@ def take_census(
     """
     start = (0,) * ids.ndim if start is None else start
     shape = ids.shape if shape is None else shape
-    size = np.bincount(ids.ravel())
+    size = _sizes(ids)
     first_here = _first_voxels(ids, len(size))
     places = np.unravel_index(first_here, ids.shape)
     first = np.ravel_multi_index(tuple(p + s for p, s in zip(places, start, strict=True)), tuple(shape))
@@ -117,6 +114,15 @@ def take_census(
             at_edge[ids.take(-1, axis)] = True
     pairs = [touching(*_halves(ids, axis)) for axis in range(ids.ndim)]
     return Census(labels.ravel()[first_here], size, first, at_edge, unique_pairs(np.concatenate(pairs)))
+
+
+def _sizes(ids: Array) -> Array:
+    """``(n,)`` voxels of each region."""
+    size = np.zeros(int(ids.max()) + 1, np.int64)
+    for plane in ids.reshape(len(ids), -1):  # plane by plane: what is counted is copied to wider numbers first
+        counts = np.bincount(plane)
+        size[: len(counts)] += counts
+    return size
 
 
 def _first_voxels(ids: Array, count: int) -> Array:

@@ -121,12 +121,12 @@ def em_texture_masking(
     )
     resin = texture.Resin(**{name: float(value) for name, value in task.measure(image).items()})
     grey = levels(image)
-    confidence = np.empty(image.shape, np.float32)
-    for index in np.ndindex(image.shape[:-2]):
+    confidence, labels = np.empty(image.shape, np.float32), np.empty(image.shape, np.uint8)
+    for index in np.ndindex(image.shape[:-2]):  # a plane at a time stays in the processor's cache
         plane = task.prepare(np.asarray(image.data[index]), grey)[0]
         confidence[index] = texture.confidence(plane, resin, task.scales)
-    maps = Image(confidence[None], "c" + image.axes, image.spacing_um)
-    labels = np.asarray(task.decode(maps).image.data)
+        maps = Image(confidence[index][None], "cyx", image.spacing_um[-2:])
+        labels[index] = task.decode(maps).image.data
     return tidy(labels, task.regions, image.spacing_um), confidence
 
 
