@@ -29,7 +29,7 @@ from graticule.arrays.intensity import levels
 from graticule.image import Array, Image
 from graticule.inference.plan import make_plan
 from graticule.inference.run import run_block
-from graticule.tasks.tissue_texture import TissueTexture
+from graticule.tasks.tissue_texture import TissueTexture, em_texture_masking
 from machine import facts
 
 SHAPE = (64, 768, 1024)
@@ -111,11 +111,15 @@ def main(rounds: int) -> None:
         speeds["naive"].append(volume[:4].size / processor_seconds(plain) / 1e6)
     fast = {key: statistics.median(values) for key, values in speeds.items()}
     memory = {planes: peak_mb(ours(volume[:planes], TILE)) for planes in STACKS}
+    call = statistics.median(
+        volume.size / processor_seconds(lambda: em_texture_masking(volume)) / 1e6 for _ in range(rounds)
+    )
     whole, slow = fast[STACKS[-1]], fast["naive"]
     lines = [
         facts(),
         *(f"{planes} x 768 x 1024, default tiles: {fast[planes]:5.1f} Mvoxel/s a core" for planes in STACKS),
         f"64 x 768 x 1024, tiles of {' x '.join(map(str, TILE))}: {fast['tiled']:5.1f} Mvoxel/s a core",
+        f"em_texture_masking, thresholds measured and regions tidied as well: {call:5.1f} Mvoxel/s a core",
         f"SciPy, every mean at every pixel: {slow:5.1f} Mvoxel/s; ours is {whole / slow:.1f} x faster",
         "peak memory in those tiles: " + ", ".join(f"{memory[p]:.0f} MB ({p} planes)" for p in STACKS),
         f"medians of {rounds} rounds",
@@ -125,7 +129,7 @@ def main(rounds: int) -> None:
     out.write_text("\n".join(lines) + "\n")
     linear = min(fast[p] for p in STACKS) > 0.5 * max(fast[p] for p in STACKS)  # fresh memory costs more some days
     flat = max(memory.values()) < 1.2 * min(memory.values())
-    sys.exit(not (whole >= BAR and linear and flat))
+    sys.exit(not (min(whole, call) >= BAR and linear and flat))
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def _extent(real: Array) -> tuple[slice, slice]:
     """The rectangle outside of which a plane is 0."""
     if all(line.all() for line in (real[0], real[-1], real[:, 0], real[:, -1])):
         return slice(None), slice(None)  # as in nearly every tile, and soon known
-    return _span(real.any(axis=1)), _span(real.any(axis=0))
+    return _span(np.asarray(real.any(axis=1))), _span(np.asarray(real.any(axis=0)))
 
 
 def _span(real: Array) -> slice:

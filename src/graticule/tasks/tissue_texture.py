@@ -126,7 +126,7 @@ def em_texture_masking(
         plane = task.prepare(np.asarray(image.data[index]), grey)[0]
         confidence[index] = texture.confidence(plane, resin, task.scales)
         maps = Image(confidence[index][None], "cyx", image.spacing_um[-2:])
-        labels[index] = task.decode(maps).image.data
+        labels[index] = np.asarray(task.decode(maps).image.data)
     return tidy(labels, task.regions, image.spacing_um), confidence
 
 
