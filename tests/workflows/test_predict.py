@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graticule.checkpoint import Checkpoint
-from graticule.errors import CheckpointError, FormatError
+from graticule.errors import CheckpointError
 from graticule.image import Image
 from graticule.metrics.detection import match
 from graticule.workflows.predict import predict, predict_maps, within

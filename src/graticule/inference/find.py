@@ -16,20 +16,10 @@ from graticule.inference.gate import Gate, bounds
 from graticule.inference.plan import Plan
 from graticule.inference.run import Prepare, Progress, run_block
 from graticule.inference.store import Store, each, writing
+from graticule.inference.work import Work, account
 from graticule.io.atomic import replacing
 from graticule.results import Points
 from graticule.task import Forward, Task
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What was done and what was spared; `removed` points were found and lay outside the mask."""
-
-    blocks: int
-    skipped: int
-    seconds: float
-    saved_seconds: float
-    removed: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,7 +43,7 @@ class Finding:
         with writing(self.store.folder):
             each(todo, self._compute, 1, progress, count)
         found = [load(self._file(n)) for n in range(count) if not finished[n].get("skipped")]
-        return joined(found) if found else self._nothing(), self._work()
+        return joined(found) if found else self._nothing(), account(finished.values())
 
     def _compute(self, number: int) -> None:
         began = time.monotonic()
@@ -89,19 +79,6 @@ class Finding:
         found = self.task.decode(Image(maps, "c" + blank.axes, self.plan.spacing_um))
         assert isinstance(found, Points)
         return found[:0]
-
-    def _work(self) -> Work:
-        facts = self.store.finished("points").values()
-        computed = [each for each in facts if not each.get("skipped")]
-        seconds = sum(each["seconds"] for each in computed)
-        skipped = len(self.plan.blocks) - len(computed)
-        return Work(
-            blocks=len(self.plan.blocks),
-            skipped=skipped,
-            seconds=round(seconds, 2),
-            saved_seconds=round(skipped * seconds / len(computed), 2) if computed else 0.0,
-            removed=sum(each["removed"] for each in computed),
-        )
 
     def _file(self, number: int) -> Path:
         return self.store.folder / "points" / f"{number}.npz"

@@ -27,6 +27,7 @@ from graticule.inference.merge import Part, join
 from graticule.inference.plan import Block, Plan
 from graticule.inference.run import Prepare, run_block
 from graticule.inference.store import Progress, Store, each, writing
+from graticule.inference.work import Work, account
 from graticule.io import omezarr
 from graticule.results import Labels
 from graticule.task import Forward, Regions, Task
@@ -34,21 +35,6 @@ from graticule.task import Forward, Regions, Task
 CONFIDENCE, SCRATCH = "confidence.ome.zarr", "scratch"
 STEPS = 255
 """Confidences are kept as whole 255ths."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What was done and what was spared, for the run's report.
-
-    `voxels_removed` were labelled and lay outside the mask, in blocks that were computed.
-    """
-
-    blocks: int
-    skipped: int
-    seconds: float
-    saved_seconds: float
-    voxels_removed: int
-    labelled: dict[str, int]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,12 +68,24 @@ class Outlining:
             with writing(self.store.folder):
                 each(todo, do, self.plan.workers, counted, len(self.plan.blocks))
         shutil.rmtree(self.store.folder / SCRATCH, ignore_errors=True)
-        return self._work()
+        return account(self.store.finished("maps").values())
 
     @property
     def labels(self) -> Labels:
         """The result, on disk."""
         return Labels(self._image(omezarr.open_level(self._labels_folder)))
+
+    @property
+    def labelled(self) -> dict[str, int]:
+        """Voxels of each class, or the number of objects."""
+        if self.regions.objects:
+            return {self.regions.kinds[0]: max(facts["highest"] for facts in self.store.finished("labels").values())}
+        last = "growth" if self.regions.grow_um else "labels"
+        totals = np.zeros(len(self.regions.kinds) + 1, int)
+        for facts in self.store.finished(last).values():
+            counts = np.array(facts["counts"], int)[: len(totals)]
+            totals[: len(counts)] += counts
+        return {kind: int(totals[number]) for number, kind in enumerate(self.regions.kinds, start=1)}
 
     @property
     def confidence(self) -> Image:
@@ -265,30 +263,6 @@ class Outlining:
 
     def _image(self, data: ArrayLike) -> Image:
         return Image(data, self._axes, self.plan.spacing_um, self.plan.origin_um)
-
-    def _work(self) -> Work:
-        computed = [facts for facts in self.store.finished("maps").values() if not facts.get("skipped")]
-        skipped = len(self.plan.blocks) - len(computed)
-        seconds = sum(facts["seconds"] for facts in computed)
-        return Work(
-            blocks=len(self.plan.blocks),
-            skipped=skipped,
-            seconds=round(seconds, 2),
-            saved_seconds=round(skipped * seconds / len(computed), 2) if computed else 0.0,
-            voxels_removed=sum(facts["removed"] for facts in computed),
-            labelled=self._labelled(),
-        )
-
-    def _labelled(self) -> dict[str, int]:
-        """Voxels of each class, or the number of objects."""
-        if self.regions.objects:
-            return {self.regions.kinds[0]: max(facts["highest"] for facts in self.store.finished("labels").values())}
-        last = "growth" if self.regions.grow_um else "labels"
-        totals = np.zeros(len(self.regions.kinds) + 1, int)
-        for facts in self.store.finished(last).values():
-            counts = np.array(facts["counts"], int)[: len(totals)]
-            totals[: len(counts)] += counts
-        return {kind: int(totals[number]) for number, kind in enumerate(self.regions.kinds, start=1)}
 
 
 def put(array: Any, box: Box, values: Array) -> None:

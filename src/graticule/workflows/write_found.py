@@ -16,6 +16,7 @@ from graticule.inference.gate import Gate
 from graticule.inference.outline import CONFIDENCE
 from graticule.inference.run import Progress
 from graticule.inference.store import Store, writing
+from graticule.inference.work import Work
 from graticule.io import write
 from graticule.io.omezarr_pyramid import add_pyramid
 from graticule.report.outlines import draw_outlines
@@ -82,10 +83,10 @@ def write_outlines(
             add_pyramid(folder)
             add_pyramid(folder / "labels" / name)
     facts = {"work": asdict(work), "confidence": "whole 255ths"}
-    said = _said(work.labelled, plan, regions.objects)
+    said = _said(job.labelled, plan, regions.objects)
     if gate is not None:
-        said += f"; the mask spared {_spared(work)} and removed {work.voxels_removed:,} voxels outside it"
-    return Found(counts=work.labelled, said=said, facts=facts)
+        said += f"; the mask spared {_spared(work)} and removed {work.removed:,} voxels outside it"
+    return Found(counts=job.labelled, said=said, facts=facts)
 
 
 def _said(labelled: Mapping[str, int], plan: Plan, objects: bool) -> str:
@@ -100,7 +101,7 @@ def _said(labelled: Mapping[str, int], plan: Plan, objects: bool) -> str:
     return ", ".join(parts)
 
 
-def _spared(work: Any) -> str:
+def _spared(work: Work) -> str:
     return f"{work.skipped} of {work.blocks} blocks (about {work.saved_seconds:.0f} s)"
 
 
