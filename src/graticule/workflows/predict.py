@@ -130,9 +130,7 @@ def plan(image: Image, models: Sequence[Checkpoint], *, memory: int | None = Non
     return plan_of(task, stand_in, stored=is_outlining(task), memory=memory)
 
 
-def plan_of(
-    task: Task, working: Image, *, stored: bool, memory: int | None = None, size: tuple[int, ...] = ()
-) -> Plan:
+def plan_of(task: Task, working: Image, *, stored: bool, memory: int | None = None, size: tuple[int, ...] = ()) -> Plan:
     """Blocks over an image that lies on the task's grid."""
     chunk = chunk_of(task, working.ndim) if stored else ()
     return make_plan(working, task.grid, chunk=chunk, memory=memory, workers=cores(), size=size)
