@@ -320,3 +320,15 @@ def test_a_volume_without_voxel_size_is_asked_for_it(graticule, tmp_path):
 
 def test_a_model_made_for_planes_refuses_a_volume(graticule, model, volume):
     assert "2D" in graticule("predict", volume, "--model", model, "-o", "found").complaint
+
+
+def test_a_method_without_training_is_judged_like_a_model(graticule, tmp_path):
+    image = stack((260, 280))
+    truth = np.asarray(image.data) < 170
+    truth = gaussian_filter(truth.astype(float), 4) > 0.5
+    io.write(image, tmp_path / "data" / "images" / "a.tif")
+    io.write(replace(image, data=truth.astype(np.uint8)), tmp_path / "data" / "labels" / "a.tif")
+    ended = graticule("evaluate", "data", "--model", "tissue-texture", "-o", "judged", "--json")
+    assert ended.code == 0, ended.err
+    assert json.loads((tmp_path / "judged" / "scores.json").read_text())["pooled"]["dice"] > 0.85
+    assert json.loads((tmp_path / "judged" / "run.json").read_text())["models"] == [{"method": "tissue-texture"}]

@@ -73,16 +73,15 @@ def label_regions(labels: Array) -> Array:
         unsigned = labels.astype(np.int64) - int(labels.min()) + 1
         ids: Array = label_values(unsigned, background=0, connectivity=1).astype(np.int32) - 1
         return ids
-    ids = np.full(labels.shape, -1, np.int32)
-    found = 0
-    for value in values:
+    ids, found = ndimage.label(labels == values[0])
+    ids -= 1
+    for value in values[1:]:
         mask = labels == value
         part, count = ndimage.label(mask)
         ids += part
-        if found:
-            ids += mask * np.int32(found)
+        np.add(ids, np.int32(found), out=ids, where=mask)
         found += count
-    return ids
+    return np.asarray(ids, np.int32)
 
 
 def _few_values(labels: Array) -> list[int] | None:
@@ -112,7 +111,7 @@ def take_census(
             at_edge[ids.take(0, axis)] = True
         if begin + ids.shape[axis] == length:
             at_edge[ids.take(-1, axis)] = True
-    pairs = [touching(*_halves(ids, axis)) for axis in range(ids.ndim)]
+    pairs = [_meeting(*_halves(ids, axis), *_halves(labels, axis)) for axis in range(ids.ndim)]
     return Census(labels.ravel()[first_here], size, first, at_edge, unique_pairs(np.concatenate(pairs)))
 
 
@@ -141,6 +140,12 @@ def _halves(ids: Array, axis: int) -> tuple[Array, Array]:
     after = before.copy()
     before[axis], after[axis] = slice(None, -1), slice(1, None)
     return ids[tuple(before)], ids[tuple(after)]
+
+
+def _meeting(here: Array, there: Array, label: Array, other: Array) -> Array:
+    """Pairs of regions of neighbouring voxels; where labels are the same so are regions, and labels take fewer bytes."""
+    differ = label != other
+    return unique_pairs(np.stack([here[differ], there[differ]], axis=1))
 
 
 def touching(here: Array, there: Array) -> Array:

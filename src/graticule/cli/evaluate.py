@@ -45,7 +45,8 @@ def evaluate(
     dataset
         A folder: images/NAME.tif, points/NAME.csv or labels/NAME.tif, perhaps masks/NAME.tif and dataset.yaml.
     model
-        A model file made by graticule train; several of the same classes are averaged.
+        A model file made by graticule train; several of the same classes are averaged. Or the name of a method that
+        needs no training: tissue-texture.
     out
         Folder for scores.json, scores.csv, the precision-recall curve, and a picture of every image with what was
         right, false and missed.
@@ -65,7 +66,7 @@ def evaluate(
     from graticule.workflows.examples import examples_for
     from graticule.workflows.predict import is_outlining, joint_task
     from graticule.workflows.predict_files import load_models
-    from graticule.workflows.provenance import about_dataset, sha256
+    from graticule.workflows.provenance import about_dataset, about_model
     from graticule.workflows.results import check_result_folder
 
     voice = Voice(common)
@@ -75,7 +76,7 @@ def evaluate(
     read = load(dataset, spacing_um=spacing_um, channel=channel, points_unit=points_unit)
     task = joint_task(models)
     examples = examples_for(task, read)
-    files = [{"file": str(path.resolve()), "sha256": sha256(path)} for path in model]
+    files = [about_model(path) for path in model]
     how = {"tta": tta, "seed": common.seed, "allow_seen": allow_seen}
     facts = {"models": files, **about_dataset(dataset, read), **how}
     if is_outlining(task):

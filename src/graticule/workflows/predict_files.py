@@ -30,7 +30,7 @@ from graticule.workflows.budget import Estimate, budget, estimate
 from graticule.workflows.choose_settings import adjusted
 from graticule.workflows.masks import is_inside, is_single_mask, mask_of, open_mask
 from graticule.workflows.predict import is_outlining, joint_task, set_up
-from graticule.workflows.provenance import fingerprint, made_on, sha256
+from graticule.workflows.provenance import about_model, fingerprint, made_on
 from graticule.workflows.results import MARK, check_result_folder, resumable_folder, unfinished
 from graticule.workflows.write_found import write_outlines, write_points
 
@@ -87,7 +87,7 @@ class Job:
         """For run.json."""
         return [
             {
-                **({"sha256": sha256(file), "file": str(file.resolve())} if file.is_file() else {"method": str(file)}),
+                **about_model(file),
                 "made": model.made_by.get("time"),
                 "score": model.made_by.get("score"),
             }

@@ -60,6 +60,11 @@ def fingerprint(source: Source) -> dict[str, Any]:
     return said | {"sha256": sha256(path)}
 
 
+def about_model(file: Path) -> dict[str, Any]:
+    """Which model file this is; or which method, where that goes by its name alone."""
+    return {"sha256": sha256(file), "file": str(file.resolve())} if file.is_file() else {"method": str(file)}
+
+
 def about_dataset(folder: Path, dataset: Dataset) -> dict[str, Any]:
     """Which dataset, and a hash of each of its files by its place in the folder."""
     files = {path.relative_to(folder).as_posix(): sha256(path) for path in dataset_files(folder)}
