@@ -46,7 +46,7 @@ def replacing_folder(folder: Path, *, replaceable: Callable[[Path], bool] = lamb
         try:
             aside.chmod(0o777 & ~_umask())
             yield aside
-            _swap(aside, folder)
+            swap(aside, folder)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
@@ -74,7 +74,7 @@ def _check_replaceable(folder: Path, replaceable: Callable[[Path], bool]) -> Non
     raise FormatError(f"{folder}: found {what}; need a new place, or an earlier result of this kind; choose another")
 
 
-def _swap(aside: Path, folder: Path) -> None:
+def swap(aside: Path, folder: Path) -> None:
     """The new folder in the place of the old one; a kill in between leaves either, under one name or another."""
     if not folder.exists():
         os.replace(aside, folder)

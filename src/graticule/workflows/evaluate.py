@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from graticule.workflows.write_found import class_diameters_um
 
 Say = Callable[[str], None]
 
+Row = tuple[str, str, dict[str, float]]
 COLUMNS = ("precision", "recall", "f1", "ap", "tp", "fp", "fn")
 
 
@@ -114,7 +115,7 @@ def write_evaluation(done: Evaluation, out: Path, facts: Mapping[str, Any]) -> N
     """Figures as JSON and CSV, the precision-recall curve, and each image with what was right, false and missed."""
     with result_folder(out) as aside:
         (aside / "scores.json").write_text(json.dumps(as_plain(done), indent=1, ensure_ascii=False), encoding="utf-8")
-        _write_table(done, aside / "scores.csv")
+        write_table(rows(done), aside / "scores.csv")
         draw_precision_recall(*curves(done), aside / "precision_recall.png")
         _draw_verdicts(done, aside / "overlays")
         about = {"command": "evaluate", **made_on(), **facts, "seconds": round(done.seconds, 2)}
@@ -126,10 +127,10 @@ def as_plain(done: Evaluation) -> dict[str, Any]:
     return {"task": done.task.name, "classes": done.classes, "pooled": dict(done.pooled), "images": {**done.by_image}}
 
 
-def rows(done: Evaluation) -> list[tuple[str, str, dict[str, float]]]:
+def rows(done: Evaluation) -> list[Row]:
     """Image, class and figures, for every class of every image, and pooled (image ``""``); class ``""`` is all."""
     every: list[tuple[str, Scores]] = [*done.by_image.items(), ("", done.pooled)]
-    return [(image, name, _figures(scores, name)) for image, scores in every for name in (*done.classes, "")]
+    return [(image, name, figures_of(scores, name)) for image, scores in every for name in (*done.classes, "")]
 
 
 def curves(done: Evaluation) -> tuple[dict[str, Any], dict[str, tuple[float, float]]]:
@@ -159,15 +160,17 @@ def _scores(task: Task, candidates: Sequence[Points], examples: Sequence[Example
     return {**at_threshold, **{key: value for key, value in over_all.items() if key.startswith("ap")}}
 
 
-def _figures(scores: Scores, name: str) -> dict[str, float]:
+def figures_of(scores: Scores, name: str, columns: Sequence[str] = COLUMNS) -> dict[str, float]:
+    """Those of one class, or of all (``""``), as far as there are any."""
     suffix = f"[{name}]" if name else ""
-    return {key: scores[f"{key}{suffix}"] for key in COLUMNS if f"{key}{suffix}" in scores}
+    return {key: scores[f"{key}{suffix}"] for key in columns if f"{key}{suffix}" in scores}
 
 
-def _write_table(done: Evaluation, path: Path) -> None:
+def write_table(lines: Iterable[Row], path: Path, columns: Sequence[str] = COLUMNS) -> None:
+    """One line for each class of each image, and for all."""
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["image", "class", *COLUMNS])
-        for image, name, figures in rows(done):
-            cells = [f"{figures[key]:.6g}" if key in figures else "" for key in COLUMNS]
+        table.writerow(["image", "class", *columns])
+        for image, name, figures in lines:
+            cells = [f"{figures[key]:.6g}" if key in figures else "" for key in columns]
             table.writerow([image or "all images", name or "all classes", *cells])

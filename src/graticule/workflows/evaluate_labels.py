@@ -21,6 +21,7 @@ from graticule.metrics.overlap import overlap, true_labels
 from graticule.report.outlines import draw_outlines
 from graticule.results import Labels
 from graticule.task import Scores, Task
+from graticule.workflows.evaluate import figures_of, write_table
 from graticule.workflows.predict import joint_task, predict
 from graticule.workflows.provenance import made_on
 from graticule.workflows.results import MARK, result_folder
@@ -100,7 +101,7 @@ def rows(done: LabelEvaluation) -> list[tuple[str, str, dict[str, float]]]:
     """Image, class and figures, for every class of every image, and pooled (image ``""``); class ``""`` is their mean."""
     every: list[tuple[str, Scores]] = [*done.by_image.items(), ("", done.pooled)]
     names = (*done.classes, "") if len(done.classes) > 1 else ("",)
-    return [(image, name, _figures(scores, name)) for image, scores in every for name in names]
+    return [(image, name, figures_of(scores, name, COLUMNS)) for image, scores in every for name in names]
 
 
 def as_plain(done: LabelEvaluation) -> dict[str, Any]:
@@ -120,7 +121,7 @@ def write_label_evaluation(
         if patch:
             scores["patches"] = _write_patches(done, patch, aside / "patches")
         (aside / "scores.json").write_text(json.dumps(scores, indent=1, ensure_ascii=False), encoding="utf-8")
-        _write_table(done, aside / "scores.csv")
+        write_table(rows(done), aside / "scores.csv", COLUMNS)
         for found, example in zip(done.found, done.examples, strict=True):
             path = aside / "overlays" / f"{example.name}.png"
             draw_outlines(example.image, verdict(found, example), path, kinds=VERDICT, title=example.name)
@@ -178,17 +179,3 @@ def _patch_score(
 def _as_file(labels: Image) -> Image:
     data: Array = np.asarray(labels.data)
     return replace(labels, data=data.astype(np.uint8) if data.dtype == bool else data)
-
-
-def _figures(scores: Scores, name: str) -> dict[str, float]:
-    suffix = f"[{name}]" if name else ""
-    return {key: scores[f"{key}{suffix}"] for key in COLUMNS if f"{key}{suffix}" in scores}
-
-
-def _write_table(done: LabelEvaluation, path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["image", "class", *COLUMNS])
-        for image, name, figures in rows(done):
-            cells = [f"{figures[key]:.6g}" if key in figures else "" for key in COLUMNS]
-            table.writerow([image or "all images", name or "all classes", *cells])

@@ -115,8 +115,7 @@ def set_up(image: Image, models: Sequence[Checkpoint], *, tta: bool = False, dev
     measure = getattr(task, "measure", None)
     measured = {} if measure is None else dict(measure(working))
     known = [replace(model, weights={**measured, **model.weights}) for model in models]
-    forward = averaged([m.task.forward(m.weights, device) for m in known])
-    forward = symmetric(forward, task.grid.vector) if tta else forward
+    forward = joint_forward(known, tta, device)
     return Setup(task, image, working, forward, partial(task.prepare, levels=levels(working)), measured)
 
 

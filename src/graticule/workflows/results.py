@@ -12,6 +12,7 @@ from typing import Any
 
 from graticule.errors import FormatError
 from graticule.inference.store import Store, begun
+from graticule.io.atomic import swap
 
 MARK = "run.json"
 """A folder that holds this file is a result of ours, and may be replaced by a newer one."""
@@ -51,7 +52,7 @@ def result_folder(folder: Path) -> Iterator[Path]:
     try:
         aside.chmod(0o755)
         yield aside
-        _swap(aside, folder)
+        swap(aside, folder)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         for parent in made:
@@ -75,7 +76,7 @@ def resumable_folder(
         store = Store.resume(aside, identity) if resume else Store.begin(aside, identity)
         yield store
         store.close()
-        _swap(aside, folder)
+        swap(aside, folder)
     except BaseException:
         if not (worth_keeping and begun(aside)):
             shutil.rmtree(aside, ignore_errors=True)
@@ -108,17 +109,6 @@ def _make_parents(folder: Path) -> list[Path]:
     missing = [parent for parent in folder.absolute().parents if not parent.exists()]
     folder.absolute().parent.mkdir(parents=True, exist_ok=True)
     return missing
-
-
-def _swap(aside: Path, folder: Path) -> None:
-    """The new folder in the place of the old one; a kill in between leaves either, under one name or another."""
-    if not folder.exists():
-        os.replace(aside, folder)
-        return
-    old = aside.with_name(aside.name + "-old")
-    os.replace(folder, old)
-    os.replace(aside, folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _remove_if_empty(folder: Path) -> None:

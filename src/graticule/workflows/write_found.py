@@ -77,7 +77,7 @@ def write_outlines(
     with writing(store.folder):
         if image.ndim == 2:
             write(Labels(on_voxels_of(image, _in_memory(job.labels.image))), store.folder / f"{name}.tif")
-            write(_on_pixels(image, _in_memory(job.confidence)), store.folder / "confidence.tif")
+            write(on_voxels_of(image, _in_memory(job.confidence)), store.folder / "confidence.tif")
             remove_folder(folder)
         else:
             add_pyramid(folder)
@@ -107,11 +107,6 @@ def _spared(work: Work) -> str:
 
 def _in_memory(image: Image) -> Image:
     return replace(image, data=np.asarray(image.data[...]))
-
-
-def _on_pixels(image: Image, confidence: Image) -> Image:
-    """On the image's own pixels, channel by channel the same."""
-    return on_voxels_of(image, confidence)
 
 
 def write_objects(
