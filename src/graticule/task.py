@@ -46,6 +46,8 @@ class Grid:
         Computing one tile keeps one core busy, so several are computed at once; networks use all cores by themselves.
     bytes_per_voxel
         Memory that preparing, computing and decoding take at their peak, per voxel read; 0: not known.
+    channels
+        Of what `prepare` is given: more than 1 only where the task draws them itself (see `Viewing`).
     """
 
     spacing_um: tuple[float, ...]
@@ -57,6 +59,7 @@ class Grid:
     rigid: bool = False
     side_by_side: bool = False
     bytes_per_voxel: int = 0
+    channels: int = 1
 
     def of(self, ndim: int) -> Grid:
         """The grid for an image of `ndim` dimensions: a task that takes both planes and volumes is told which it is."""
@@ -73,7 +76,10 @@ class Regions:
     ----------
     objects
         True: every region is an object with a number of its own, and `decode` gives numbers that hold within a tile.
-        False: `decode` gives classes (1: `kinds[0]` …), and so does the result.
+        False: `decode` gives classes (1: `kinds[0]` …), and so does the result, unless it is `numbered`.
+    numbered
+        `decode` gives classes, and every region of a class becomes an object with a number of its own once all tiles are
+        joined: so tiles may be rigid, and need not know of one another's objects.
     min_voxels
         Regions of fewer voxels are dropped.
     max_hole_voxels
@@ -82,7 +88,7 @@ class Regions:
     keep_largest
         Keep only the largest region (of each class).
     grow_um
-        Grow by so much, or shrink if it is negative; not for objects, which would touch.
+        Grow by so much, or shrink if it is negative; not for objects or what is numbered, which would touch.
     kinds
         Names of the classes.
     confidences
@@ -90,6 +96,7 @@ class Regions:
     """
 
     objects: bool = False
+    numbered: bool = False
     min_voxels: int = 0
     max_hole_voxels: int | None = 0
     keep_largest: bool = False
@@ -98,8 +105,15 @@ class Regions:
     confidences: int = 1
 
     def __post_init__(self) -> None:
-        if self.objects and self.grow_um:
+        if self.counted and self.grow_um:
             raise SettingsError("found grow_um for single objects, which would touch; need 0; grow a mask instead")
+        if self.objects and self.numbered:
+            raise ValueError("regions are numbered either where they are decoded or once they are joined, not twice")
+
+    @property
+    def counted(self) -> bool:
+        """Whether the result's labels are numbers of single objects, not classes."""
+        return self.objects or self.numbered
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +128,10 @@ class Levels:
     spread: float
     low: float = -1.0
     high: float = 1.0
+
+
+DRAWN = Levels(0.0, 1.0)
+"""The levels of what a task drew itself: prepared as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +290,18 @@ class LabelFree(Task, Protocol):
 
         Does not depend on how the image is then tiled. These are the `weights` that `forward` gets; kept in a model
         file, they treat other images by the same measure.
+        """
+        ...
+
+
+class Viewing(Task, Protocol):
+    """A task that looks at something else than grey levels."""
+
+    def view(self, image: Image) -> Image:
+        """What `prepare` is given in place of `image`: the same field, perhaps with channels and on another grid.
+
+        Asked once for each whole image, in prediction and in learning, before it is brought to the task's grid. Results
+        still come back on the image's own voxels. What is drawn has no unknown grey scale: its levels are `DRAWN`.
         """
         ...
 

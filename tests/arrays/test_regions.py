@@ -50,6 +50,22 @@ def test_what_is_dropped_inside_a_hole_is_part_of_the_hole(mask, least, most):
     np.testing.assert_array_equal(tidied(mask, min_voxels=least, max_hole_voxels=most), expected)
 
 
+@given(CLASSES, st.integers(0, 6))
+def test_numbered_regions_are_those_of_each_class_from_one_on_in_the_order_they_begin(labels, least):
+    numbered, classes = (tidied(labels, numbered=each, min_voxels=least) for each in (True, False))
+    np.testing.assert_array_equal(numbered != 0, classes != 0)
+    regions = sum(ndimage.label(classes == value)[1] for value in (1, 2, 3))
+    firsts = [np.flatnonzero(numbered == number)[0] for number in range(1, regions + 1)]
+    assert numbered.max() == regions
+    assert firsts == sorted(firsts)
+    assert all(len(np.unique(classes[numbered == number])) == 1 for number in range(1, regions + 1))
+
+
+def test_what_is_numbered_cannot_grow_into_its_neighbours():
+    with pytest.raises(SettingsError, match="which would touch"):
+        Regions(numbered=True, grow_um=1.0)
+
+
 @given(CLASSES)
 def test_regions_of_one_class_are_those_of_its_mask(labels):
     ids = label_regions(labels)

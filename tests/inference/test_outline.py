@@ -132,6 +132,46 @@ def test_objects_in_blocks_are_those_of_the_whole_with_the_same_numbers(tmp_path
     assert set(np.unique(ours)) - {0} == set(range(1, ours.max() + 1))
 
 
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(SHAPES, st.integers(0, 5), st.booleans(), st.sampled_from([0, 6]), st.sampled_from([0, 8, None]))
+def test_regions_numbered_in_blocks_are_those_of_the_whole_with_the_same_numbers(
+    tmp_path, shape, seed, rigid, least, holes
+):
+    asked = Regions(numbered=True, min_voxels=least, max_hole_voxels=holes)
+    task, image = Bright(asked, replace(GRID, rigid=rigid)), image_of(blobs(shape, seed))
+    job = outlining(task, image, tmp_path / "run")
+    job.go()
+    ours = np.asarray(job.labels.image.data[...])
+    np.testing.assert_array_equal(ours, whole(task, image)[0])
+    assert set(np.unique(ours)) - {0} == set(range(1, ours.max() + 1))
+    assert job.labelled == {"object": ours.max()}
+
+
+@dataclass(frozen=True)
+class TwoKinds(Bright):
+    """Where a stripe is odd, what is bright is of the second kind."""
+
+    def decode(self, maps):
+        mask = super().decode(maps).image
+        start = round((maps.origin_um[-1] - 1.0) / maps.spacing_um[-1])
+        stripe = (np.arange(mask.shape[-1]) + start) // STRIPE % 2
+        return Labels(replace(mask, data=(mask.data * (1 + stripe)).astype(np.uint8)))
+
+
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(SHAPES, st.integers(0, 5), st.sampled_from([0, 6]))
+def test_every_numbered_region_is_of_one_kind_and_that_is_known(tmp_path, shape, seed, least):
+    asked = Regions(numbered=True, min_voxels=least, kinds=("even", "odd"))
+    task, image = TwoKinds(asked), image_of(blobs(shape, seed))
+    job = outlining(task, image, tmp_path / "run")
+    job.go()
+    ours = np.asarray(job.labels.image.data[...])
+    stripe = np.broadcast_to(np.arange(shape[-1]) // STRIPE % 2, shape)
+    expected = {number: 1 + int(stripe[ours == number].max()) for number in range(1, ours.max() + 1)}
+    assert job.kind_of == expected
+    assert job.labelled == {"even": [*expected.values()].count(1), "odd": [*expected.values()].count(2)}
+
+
 def test_two_objects_that_touch_at_the_face_of_a_block_stay_two(tmp_path):
     voxels = np.full((24, 4 * STRIPE), 255, np.uint8)
     task = Bright(Regions(objects=True), stripes=True)

@@ -53,13 +53,13 @@ class Census:
 def tidy(labels: Array, regions: Regions, spacing_um: Sequence[float]) -> Array:
     """`labels` as the task wants them: small ones dropped, holes filled, grown or shrunk, objects numbered from 1.
 
-    Integers of any shape in, of the same shape out: the type given, or int32 for objects.
+    Integers of any shape in, of the same shape out: the type given, or int32 where regions are counted.
     """
     labels = labels.astype(np.uint8) if labels.dtype == bool else labels
     ids = label_regions(labels)
     census = take_census(ids, labels)
     kept = decide(census, regions)
-    result: Array = kept.astype(np.int32 if regions.objects else labels.dtype)[ids]
+    result: Array = kept.astype(np.int32 if regions.counted else labels.dtype)[ids]
     return grown(result, regions.grow_um, spacing_um) if regions.grow_um else result
 
 
@@ -194,7 +194,7 @@ def decide(census: Census, regions: Regions) -> Array:
     stays = (census.value > 0) & (census.size >= regions.min_voxels)
     if regions.keep_largest:
         stays &= _is_largest(census, stays, regions.objects)
-    label = np.where(stays, _numbered(census, stays) if regions.objects else census.value, 0)
+    label = np.where(stays, _numbered(census, stays) if regions.counted else census.value, 0)
     return label if regions.max_hole_voxels == 0 else _filled(census, label, regions.max_hole_voxels)
 
 

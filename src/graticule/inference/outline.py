@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from graticule.arrays.regions import decide, grown, label_regions, take_census
+from graticule.arrays.regions import decide, grown, label_regions, take_census, unique_pairs
 from graticule.box import Box, cover
 from graticule.image import Array, ArrayLike, Image
 from graticule.inference.gate import Gate, bounds
@@ -78,14 +78,28 @@ class Outlining:
     @property
     def labelled(self) -> dict[str, int]:
         """Voxels of each class, or the number of objects."""
-        if self.regions.objects:
-            return {self.regions.kinds[0]: max(facts["highest"] for facts in self.store.finished("labels").values())}
+        if self.regions.counted:
+            return self._counts()
         last = "growth" if self.regions.grow_um else "labels"
         totals = np.zeros(len(self.regions.kinds) + 1, int)
         for facts in self.store.finished(last).values():
             counts = np.array(facts["counts"], int)[: len(totals)]
             totals[: len(counts)] += counts
         return {kind: int(totals[number]) for number, kind in enumerate(self.regions.kinds, start=1)}
+
+    @property
+    def kind_of(self) -> dict[int, int]:
+        """Of several kinds of numbered regions, the kind (1: `kinds[0]` …) of each; of one kind, nothing."""
+        pairs = [pair for facts in self.store.finished("labels").values() for pair in facts.get("kinds", ())]
+        return {int(label): int(kind) for label, kind in pairs}
+
+    def _counts(self) -> dict[str, int]:
+        """Objects of each kind."""
+        kinds = self.regions.kinds
+        if len(kinds) == 1 or not self.regions.numbered:
+            return {kinds[0]: max(facts["highest"] for facts in self.store.finished("labels").values())}
+        counts = np.bincount(list(self.kind_of.values()), minlength=len(kinds) + 1)
+        return {kind: int(counts[number]) for number, kind in enumerate(kinds, start=1)}
 
     @property
     def confidence(self) -> Image:
@@ -160,11 +174,19 @@ class Outlining:
         final = self._decisions[number].astype(self._settled.dtype)
         values = final[self._raw[box.slices()]] if len(final) > 1 else np.full(box.shape, final[0])
         put(self._settled, box, values)
-        if self.regions.objects:
-            self.store.finish("labels", number, highest=int(final.max()))
+        if self.regions.counted:
+            self._finish_objects(number, final)
         else:
             size = Part.load(self._part(number)).census.size
             self.store.finish("labels", number, counts=np.bincount(final, weights=size).astype(int).tolist())
+
+    def _finish_objects(self, number: int, final: Array) -> None:
+        facts: dict[str, Any] = {"highest": int(final.max())}
+        if self.regions.numbered and len(self.regions.kinds) > 1:
+            kinds = Part.load(self._part(number)).census.value
+            own = (final > 0) & (kinds > 0)
+            facts["kinds"] = unique_pairs(np.stack([final[own], kinds[own]], axis=1)).tolist()
+        self.store.finish("labels", number, **facts)
 
     def _grow(self, number: int) -> None:
         block = self.plan.blocks[number].write
@@ -217,7 +239,7 @@ class Outlining:
 
     @property
     def _labels_folder(self) -> Path:
-        return self.store.folder / CONFIDENCE / "labels" / ("objects" if self.regions.objects else "mask")
+        return self.store.folder / CONFIDENCE / "labels" / ("objects" if self.regions.counted else "mask")
 
     @property
     def _axes(self) -> str:
@@ -229,7 +251,7 @@ class Outlining:
 
     @property
     def _label_type(self) -> Any:
-        return np.dtype(np.uint32 if self.regions.objects else np.uint8)
+        return np.dtype(np.uint32 if self.regions.counted else np.uint8)
 
     def _part(self, number: int) -> Path:
         return self.store.folder / SCRATCH / "parts" / f"{number}.npz"

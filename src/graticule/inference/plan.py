@@ -150,7 +150,8 @@ def _check_fits(image: Image, grid: Grid) -> None:
             f"found an image with axes {image.axes!r} and shape {image.shape}; this model works in {len(grid.spacing_um)}D; "
             "choose one plane, or a model made for volumes"
         )
-    if len(image.axes) != image.ndim:
+    # Only what a task draws itself comes with the channels that it asks for.
+    if len(image.axes) != image.ndim and image.data.shape[0] != grid.channels:
         raise FormatError(
             f"found several channels (axes {image.axes!r}); this model works on one; choose it with --channel"
         )

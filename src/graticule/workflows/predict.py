@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from graticule.arrays.intensity import levels
-from graticule.arrays.resample import planned_shape, to_spacing, with_shape
+from graticule.arrays.resample import planned_shape, with_shape
 from graticule.checkpoint import Checkpoint
 from graticule.errors import CheckpointError
-from graticule.image import Image
+from graticule.image import SPATIAL, Image
 from graticule.inference import Plan, averaged, make_plan, run, symmetric
 from graticule.inference.find import Finding
 from graticule.inference.gate import Gate
@@ -28,6 +27,7 @@ from graticule.io.omezarr_write import CHUNK_2D, CHUNK_3D
 from graticule.results import Labels, Points, Result
 from graticule.settings import to_plain
 from graticule.task import Forward, Task
+from graticule.workflows.working import is_viewing, levels_for, on_grid
 
 CHUNKS = {2: CHUNK_2D, 3: CHUNK_3D}
 
@@ -90,7 +90,7 @@ class Setup:
     Attributes
     ----------
     working
-        The image on the task's grid.
+        What the task sees of the image, on its grid.
     measured
         What a label-free task measured on it.
     """
@@ -110,18 +110,19 @@ class Setup:
 def set_up(image: Image, models: Sequence[Checkpoint], *, tta: bool = False, device: str = "auto") -> Setup:
     """All that has to be known of the whole image, measured once, and a function from pixels to maps."""
     task = joint_task(models)
-    _check_fits(image, task)
-    working = to_spacing(image, task.grid.spacing_um)
+    working = on_grid(task, image)
     measure = getattr(task, "measure", None)
     measured = {} if measure is None else dict(measure(working))
     known = [replace(model, weights={**measured, **model.weights}) for model in models]
     forward = joint_forward(known, tta, device)
-    return Setup(task, image, working, forward, partial(task.prepare, levels=levels(working)), measured)
+    return Setup(task, image, working, forward, partial(task.prepare, levels=levels_for(task, working)), measured)
 
 
 def plan(image: Image, models: Sequence[Checkpoint], *, memory: int | None = None) -> Plan:
     """What `predict` would do."""
     task = joint_task(models)
+    if is_viewing(task):
+        return plan_of(task, on_grid(task, image), stored=is_outlining(task), memory=memory)
     _check_fits(image, task)
     spacing = task.grid.spacing_um or image.spacing_um
     shape = planned_shape(image, spacing)
@@ -190,7 +191,7 @@ def on_voxels_of(image: Image, labels: Image) -> Image:
 
 
 def _place(image: Image) -> tuple[str, tuple[float, ...], tuple[float, ...]]:
-    return image.axes, image.spacing_um, image.origin_um
+    return SPATIAL[-image.ndim :], image.spacing_um, image.origin_um
 
 
 def as_list(models: Checkpoint | Sequence[Checkpoint]) -> list[Checkpoint]:

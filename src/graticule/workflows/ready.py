@@ -7,27 +7,35 @@ from dataclasses import replace
 
 import numpy as np
 
-from graticule.arrays.intensity import levels
 from graticule.arrays.resample import to_spacing
 from graticule.example import Example
+from graticule.image import Image
 from graticule.results import Labels
 from graticule.task import Task
 from graticule.training import Ready
+from graticule.workflows.predict import on_voxels_of
+from graticule.workflows.working import is_viewing, levels_for, on_grid
 
 
 def ready(task: Task, example: Example) -> Ready:
     """`example` on the task's grid, cut to where its annotation is complete, with context around it.
 
-    Grey levels are measured before the cut, on the whole image, as they are in prediction.
+    Grey levels are measured before the cut, on the whole image, as they are in prediction. Where the task draws a view of
+    the image, truth and where it is complete are brought to the voxels of that.
     """
-    spacing = task.grid.spacing_um
-    image = to_spacing(example.image, spacing)
-    complete = None if example.complete is None else to_spacing(example.complete, spacing, order=0)
+    image = on_grid(task, example.image)
+
+    def brought(voxels: Image) -> Image:
+        return on_voxels_of(image, voxels) if is_viewing(task) else to_spacing(voxels, task.grid.spacing_um, order=0)
+
+    complete = None if example.complete is None else brought(example.complete)
     truth = example.truth
     if isinstance(truth, Labels):
-        truth = Labels(to_spacing(truth.image, spacing, order=0))
+        truth = Labels(brought(truth.image))
     margin = tuple(h // 2 for h in task.grid.halo)  # what lies further off is seen only faintly
-    return Ready(_to_complete(replace(example, image=image, truth=truth, complete=complete), margin), levels(image))
+    return Ready(
+        _to_complete(replace(example, image=image, truth=truth, complete=complete), margin), levels_for(task, image)
+    )
 
 
 def all_ready(task: Task, examples: Sequence[Example]) -> list[Ready]:

@@ -73,7 +73,7 @@ def write_outlines(
         confidence=job.confidence,
         title=title,
     )
-    folder, name = store.folder / CONFIDENCE, "objects" if regions.objects else "mask"
+    folder, name = store.folder / CONFIDENCE, "objects" if regions.counted else "mask"
     with writing(store.folder):
         if image.ndim == 2:
             write(Labels(on_voxels_of(image, _in_memory(job.labels.image))), store.folder / f"{name}.tif")
@@ -83,7 +83,7 @@ def write_outlines(
             add_pyramid(folder)
             add_pyramid(folder / "labels" / name)
     facts = {"work": asdict(work), "confidence": "whole 255ths"}
-    said = _said(job.labelled, plan, regions.objects)
+    said = _said(job.labelled, plan, regions.counted)
     if gate is not None:
         said += f"; the mask spared {_spared(work)} and removed {work.removed:,} voxels outside it"
     return Found(counts=job.labelled, said=said, facts=facts)
