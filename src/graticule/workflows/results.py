@@ -18,6 +18,10 @@ MARK = "run.json"
 """A folder that holds this file is a result of ours, and may be replaced by a newer one."""
 
 
+JOURNALS = "review"
+"""Folder, in a result's, of what reviewers decided on it: never replaced by a newer result."""
+
+
 def check_writable(path: Path) -> None:
     """Refuse a place for output before any work is done for it: a folder where a file shall be, no right to write …"""
     if path.is_dir():
@@ -34,6 +38,11 @@ def check_new_folder(folder: Path) -> None:
 
 def check_result_folder(folder: Path) -> None:
     """Refuse a place for a folder of results: a file, somebody's own folder, no right to write."""
+    if any((folder / JOURNALS).glob("*.jsonl")):
+        raise FormatError(
+            f"{folder}: found a result that people have reviewed ({JOURNALS}/); it is not replaced; choose another --out, or "
+            "move it away"
+        )
     if folder.exists() and not _is_replaceable(folder):
         what = "a folder with other things in it" if folder.is_dir() else "a file"
         raise FormatError(f"{folder}: found {what}; need a new or empty folder, or an earlier result; choose another")

@@ -1,0 +1,1 @@
+"""Plugin for the napari viewer: results in and out, sample data, and review by the keyboard."""

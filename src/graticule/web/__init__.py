@@ -1,0 +1,1 @@
+"""Review and, later, everything else in a browser: the same session as in napari."""
