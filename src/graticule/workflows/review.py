@@ -25,7 +25,7 @@ from graticule.workflows.results import JOURNALS, MARK
 TABLE = "objects.csv"
 OUTLINES = ("objects.tif", f"{CONFIDENCE}:/labels/objects")
 NM = 1e-3  # µm
-VIEW_DIAMETERS = 24
+VIEW_DIAMETERS = 12
 """A field shows so many of the largest class's diameters, or, where none is known, `VIEW_PX` pixels."""
 VIEW_PX = 192
 
