@@ -216,6 +216,20 @@ def test_a_dumb_bell_is_cut_at_its_neck(tmp_path: Path) -> None:
     assert session.items[4].origin == "split" and session.items[4].status == "accepted"
 
 
+def test_parts_far_from_one_another_are_one_outline_once_merged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graticule.review.state.FIRST_REACH", 4)
+    session = opened(tmp_path, outlined_proposals())
+    session.merge(1, 3)
+    assert session.outline(1).voxels == ((square_labels() == 1) | (square_labels() == 3)).sum()
+    session.add((0, 0), region=square(60, 100))
+    session.merge(4, 1)
+    assert session.outline(4).voxels == 36 + ((square_labels() == 1) | (square_labels() == 3)).sum()
+    session.reshape(4, square(0, 0, 3))
+    assert session.outline(4).voxels == 9
+
+
 def test_a_drawn_outline_takes_nothing_from_others(tmp_path: Path) -> None:
     session = opened(tmp_path, outlined_proposals())
     number = session.add((0, 0), region=square(5, 5, 10))
@@ -247,7 +261,7 @@ def test_any_window_shows_what_the_whole_shows(tmp_path: Path) -> None:
 
 
 def test_the_outline_of_an_object_is_found_however_large_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graticule.review.session.OUTLINE_REACH", 2)
+    monkeypatch.setattr("graticule.review.state.FIRST_REACH", 2)
     session = opened(tmp_path, outlined_proposals())
     region = session.outline(3)
     assert region.voxels == (square_labels() == 3).sum() and region.start == (40, 50)

@@ -18,7 +18,7 @@ from skimage.segmentation import watershed
 
 from graticule.box import Box
 from graticule.errors import AnnotationError
-from graticule.image import Array, Image
+from graticule.image import Image
 from graticule.results import Points
 from graticule.review.audit import Audit, audit
 from graticule.review.decision import Decision, Field, Stream
@@ -27,9 +27,6 @@ from graticule.review.journal import Journal
 from graticule.review.queue import Order, Turn, lay_out
 from graticule.review.region import Region
 from graticule.review.state import State
-
-OUTLINE_REACH = 64
-"""Voxels around a place where an outline is looked for first; the window doubles until the object fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,20 +204,12 @@ class Session:
         return self.items.get(number)
 
     def outline(self, number: int) -> Region:
-        """The voxels of an outlined item."""
-        place = self._state.place
-        middle = np.round(place.to_voxels(np.array([self.items[number].position_um]))[0]).astype(int)
-        reach = OUTLINE_REACH
-        every: tuple[Any, ...] = ("open", "accepted", "rejected")
-        while True:
-            low = tuple(int(np.clip(m - reach, 0, n - 1)) for m, n in zip(middle, place.shape, strict=True))
-            high = tuple(int(np.clip(m + reach, 1, n)) for m, n in zip(middle, place.shape, strict=True))
-            mask = self._state.outlines(Box(low, high), statuses=every) == number
-            if mask.any() and not _touches(mask, low, high, place.shape):
-                return Region.of(mask, low)
-            if all(a == 0 for a in low) and high == place.shape:
-                return Region.of(mask, low)  # which refuses an empty one
-            reach *= 2
+        """The voxels of an outlined item, however many parts it has; `AnnotationError` if it has none."""
+        if number not in self.items:
+            raise AnnotationError(f"found no object {number}; need one of those shown; it may have been merged already")
+        hull = self._state.hull(number)
+        mask = self._state.outlines(hull, statuses=("open", "accepted", "rejected")) == number
+        return Region.of(mask, hull.start)
 
     # -- decisions -------------------------------------------------------------------------------------------------------
 
@@ -475,15 +464,6 @@ def field_around(position_um: Sequence[float], view_um: float, image: Image) -> 
     start = [max(a, p - view_um / 2) for p, a in zip(position_um, low, strict=True)]
     stop = [min(b, p + view_um / 2) for p, b in zip(position_um, high, strict=True)]
     return tuple(map(float, start)), tuple(map(float, stop))
-
-
-def _touches(mask: Array, low: tuple[int, ...], high: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-    """Whether an object reaches a side of the window that is not a side of the image."""
-    for axis in range(mask.ndim):
-        first, last = np.moveaxis(mask, axis, 0)[[0, -1]]
-        if (first.any() and low[axis] > 0) or (last.any() and high[axis] < shape[axis]):
-            return True
-    return False
 
 
 def _now() -> str:

@@ -12,6 +12,10 @@ from graticule.errors import AnnotationError
 from graticule.image import Array, Image
 from graticule.review.decision import Decision
 from graticule.review.item import Item, Proposals, Status
+from graticule.review.region import Region
+
+FIRST_REACH = 64
+"""Voxels around a place where a proposal's outline is looked for first."""
 
 STATUS: Mapping[str, Status] = {"accept": "accepted", "reject": "rejected", "reopen": "open"}
 
@@ -46,6 +50,7 @@ class State:
     _steps: list[_Step] = field(default_factory=list)
     _painted: list[tuple[Box, Array, int]] = field(default_factory=list)
     _becomes: dict[int, int] = field(default_factory=dict)
+    _boxes: dict[int, Box | None] = field(default_factory=dict)
     _highest: int = 0
 
     def __post_init__(self) -> None:
@@ -183,11 +188,53 @@ class State:
         result: Array = np.array(shown, np.int64)[inverse].reshape(numbers.shape)
         return result
 
+    def hull(self, number: int) -> Box:
+        """The smallest box around all that an item's numbers ever stood for; its voxels now are among these."""
+        raw = set(self._raw(number))
+        boxes = [box for box, _, painted in self._painted if painted in raw]
+        boxes += [box for box in (self._own_box(each) for each in sorted(raw)) if box is not None]
+        if not boxes:
+            raise AnnotationError(f"found no voxel of object {number}; need an outline; draw one")
+        start = tuple(min(box.start[axis] for box in boxes) for axis in range(len(boxes[0].start)))
+        return Box(start, tuple(max(box.stop[axis] for box in boxes) for axis in range(len(start))))
+
+    def _own_box(self, number: int) -> Box | None:
+        """Around the proposal's own voxels, looked for once; None for what was not proposed, or has no voxel."""
+        if number not in self._boxes:
+            self._boxes[number] = self._found_box(number)
+        return self._boxes[number]
+
+    def _found_box(self, number: int) -> Box | None:
+        """A window around its place that doubles until no voxel of it lies at the window's sides."""
+        item = next((item for item in self.proposals.items if item.id == number), None)
+        if item is None:
+            return None
+        middle = np.round(self.place.to_voxels(np.array([item.position_um]))[0]).astype(int)
+        reach = FIRST_REACH
+        while True:
+            low = tuple(int(np.clip(m - reach, 0, n - 1)) for m, n in zip(middle, self.place.shape, strict=True))
+            high = tuple(int(np.clip(m + reach, 1, n)) for m, n in zip(middle, self.place.shape, strict=True))
+            window = Box(low, high)
+            mask = np.asarray(self.place.data[window.slices()]) == number
+            whole = all(a == 0 for a in low) and high == self.place.shape
+            if whole or (mask.any() and not _touches(mask, window, self.place.shape)):
+                return Region.of(mask, low).box if mask.any() else None
+            reach *= 2
+
     @property
     def place(self) -> Image:
         """The voxels that outlines lie on."""
         assert self.proposals.labels is not None
         return self.proposals.labels.image
+
+
+def _touches(mask: Array, window: Box, shape: tuple[int, ...]) -> bool:
+    """Whether an object reaches a side of the window that is not a side of the image."""
+    for axis in range(mask.ndim):
+        first, last = np.moveaxis(mask, axis, 0)[[0, -1]]
+        if (first.any() and window.start[axis] > 0) or (last.any() and window.stop[axis] < shape[axis]):
+            return True
+    return False
 
 
 def _put(known: dict, changed: Mapping) -> None:  # type: ignore[type-arg]
