@@ -165,6 +165,16 @@ class Augment:
         Standard deviation of a smooth random displacement.
     elastic_scale_um
         Distance over which that displacement varies.
+    elastic_px, elastic_scale_px
+        The same in voxels of the task's grid, for tasks to which micrometres say nothing; used where `elastic_px` is set.
+    rotate_chance, zoom_chance, elastic_chance
+        Share of the patches that are rotated, zoomed and bent.
+    crisp
+        Pixels of what is outlined are drawn, not recorded: each is taken from the nearest one, never mixed.
+    holes
+        Share of the patches in which up to `MOST_HOLES` squares are emptied: what they showed is to be told from around.
+    hole_px
+        Longest side of such a square, in voxels; the shortest is a quarter of it.
     brightness, contrast
         Largest change of the grey levels' offset (in units of `Levels.spread`), and largest relative change of their spread.
     noise
@@ -179,6 +189,14 @@ class Augment:
     zoom: float = 0.0
     elastic_um: float = 0.0
     elastic_scale_um: float = 0.0
+    elastic_px: float = 0.0
+    elastic_scale_px: float = 0.0
+    rotate_chance: float = 1.0
+    zoom_chance: float = 0.5
+    elastic_chance: float = 0.5
+    crisp: bool = False
+    holes: float = 0.0
+    hole_px: int = 0
     brightness: float = 0.08
     contrast: float = 0.08
     noise: float = 0.1

@@ -91,3 +91,17 @@ def test_shares_of_classes_and_background_add_up_to_one():
     logits = torch.randn((2, 3, 5, 5))
     assert torch.allclose(shares(logits).sum(1) + log_shares(logits)[:, 0].exp(), torch.ones(2, 5, 5))
     assert torch.allclose(shares(logits[:, :1]), torch.sigmoid(logits[:, :1]))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_half_of_it_is_half_binary_cross_entropy_and_half_soft_dice_where_the_truth_is_known(seed):
+    torch.manual_seed(seed)
+    logits, target, known = torch.randn(2, 1, 6, 7), (torch.rand(2, 1, 6, 7) > 0.6).float(), torch.ones(2, 1, 6, 7)
+    known[1, :, 2:] = 0
+    where = known.bool()
+    p, t = torch.sigmoid(logits[where]), target[where]
+    binary = torch.nn.functional.binary_cross_entropy(p, t)
+    dice = 1 - 2 * (p * t).sum() / (p.sum() + t.sum())
+    torch.testing.assert_close(
+        0.5 * dice_cross_entropy(logits, target, known), 0.5 * binary + 0.5 * dice, rtol=1e-4, atol=1e-5
+    )

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
 from graticule.task import Augment
-from graticule.training.augment import change_grey, draw_warp
+from graticule.training.augment import change_grey, draw_warp, empty_holes
 
 BENDING = Augment(rotate_deg=10, elastic_um=0.6, elastic_scale_um=48.0)
 
@@ -69,3 +69,42 @@ def test_things_are_shown_larger_as_often_as_smaller_and_half_the_time_as_they_a
     zooms = np.array([draw_warp((8, 8), np.zeros(2), Augment(zoom=0.25), (1.0, 1.0), rng).zoom for _ in range(400)])
     assert np.mean(zooms == 1) == pytest.approx(0.5, abs=0.1)
     assert np.mean(zooms > 1) == pytest.approx(np.mean(zooms < 1), abs=0.1)
+
+
+def test_patches_are_turned_zoomed_and_bent_as_often_as_is_asked():
+    rng = np.random.default_rng(0)
+    asked = Augment(
+        rotate_deg=45,
+        rotate_chance=0.2,
+        zoom=0.2,
+        zoom_chance=0.6,
+        elastic_px=3,
+        elastic_scale_px=8,
+        elastic_chance=0.4,
+    )
+    warps = [draw_warp((16, 16), np.zeros(2), asked, (0.3, 0.3), rng) for _ in range(600)]
+    turned = [not np.allclose(np.abs(warp.matrix) % 1, 0) for warp in warps]
+    shares = (
+        np.mean(turned),
+        np.mean([w.zoom != 1 for w in warps]),
+        np.mean([w.displacement is not None for w in warps]),
+    )
+    assert shares == pytest.approx((0.2, 0.6, 0.4), abs=0.06)
+
+
+@pytest.mark.parametrize("spacing_um", [0.01, 1.0, 40.0])
+def test_what_is_bent_in_voxels_is_bent_alike_at_any_voxel_size(spacing_um):
+    asked = Augment(elastic_px=3, elastic_scale_px=8, elastic_chance=1)
+    bent = draw_warp((64, 64), np.zeros(2), asked, (spacing_um,) * 2, np.random.default_rng(0)).displacement
+    assert np.std(bent) == pytest.approx(3, rel=0.3)
+
+
+def test_holes_are_empty_in_all_channels_and_no_larger_than_asked():
+    patch = np.ones((2, 64, 64), np.float32)
+    drawn = [empty_holes(patch, Augment(holes=0.3, hole_px=12), np.random.default_rng(seed)) for seed in range(300)]
+    holed = [one for one in drawn if (one == 0).any()]
+    assert len(holed) / len(drawn) == pytest.approx(0.3, abs=0.08)
+    assert all((one[0] == one[1]).all() and set(np.unique(one)) == {0, 1} for one in holed)
+    assert max((one[0] == 0).sum() for one in holed) <= 8 * 12**2
+    assert (patch == 1).all()
+    assert empty_holes(patch, Augment(), np.random.default_rng(0)) is patch

@@ -11,7 +11,7 @@ from graticule.example import Example
 from graticule.image import Image
 from graticule.results import Labels, Points
 from graticule.simulate.fields import smooth_field
-from graticule.task import Levels
+from graticule.task import Augment, Levels
 from graticule.tasks.beads import Beads
 from graticule.tasks.tissue import Tissue
 from graticule.training.augment import draw_warp
@@ -190,6 +190,17 @@ def test_a_patch_that_is_not_bent_holds_the_images_own_voxels(shape):
         assert set(pixels[0][known > 0].tolist()) <= own
         level = source.splines[0][source.truth.image.data > 0].min()
         assert np.array_equal((pixels[0] >= level) & (known > 0), truth.image.data > 0)
+
+
+def test_drawn_pixels_stay_what_they_are_however_they_are_bent():
+    source = outlined((80, 90))
+    source = replace(source, splines=(np.asarray(source.truth.image.data) != 0).astype(np.float32)[None])
+    augment = Augment(rotate_deg=45, zoom=0.3, elastic_px=2, elastic_scale_px=10)
+    for seed in range(5):
+        warp = draw_warp((48, 48), np.array([40.0, 45.0]), augment, (1.0, 1.0), np.random.default_rng(seed))
+        (crisp, _, truth), (mixed, _, _) = (cut(source, warp, crisp=asked) for asked in (True, False))
+        assert set(np.unique(crisp)) <= {0, 1} < set(np.unique(mixed))
+        np.testing.assert_array_equal(crisp[0] != 0, np.asarray(truth.image.data) != 0)
 
 
 def test_a_patch_reaches_beyond_a_large_enough_image_by_an_eighth_at_most_and_shows_its_corners():

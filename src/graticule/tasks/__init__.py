@@ -7,14 +7,15 @@ from typing import Any
 
 from graticule.example import Example
 from graticule.task import Task
-from graticule.tasks import beads, beads_log, tissue
+from graticule.tasks import beads, beads_log, rosettes, tissue
 from graticule.tasks.beads import Beads
 from graticule.tasks.beads_log import LogBeads
+from graticule.tasks.rosettes import Rosettes
 from graticule.tasks.tissue import Tissue
 from graticule.tasks.tissue_baselines import TissueDog, TissueOtsu
 from graticule.tasks.tissue_texture import TissueTexture
 
-TASKS: dict[str, type[Any]] = {Beads.name: Beads, Tissue.name: Tissue}
+TASKS: dict[str, type[Any]] = {Beads.name: Beads, Tissue.name: Tissue, Rosettes.name: Rosettes}
 """Every task that can be trained, by name. To add one, write its file and name it here."""
 
 LABEL_FREE: dict[str, type[Any]] = {kind.name: kind for kind in (TissueTexture, TissueOtsu, TissueDog)}
@@ -23,6 +24,7 @@ LABEL_FREE: dict[str, type[Any]] = {kind.name: kind for kind in (TissueTexture, 
 PRESETS: dict[str, Mapping[str, Mapping[str, Any]]] = {
     Beads.name: beads.PRESETS,
     Tissue.name: tissue.PRESETS,
+    Rosettes.name: rosettes.PRESETS,
 }
 """By task name: settings that go together, under a name."""
 
@@ -32,4 +34,4 @@ BASELINES: dict[str, Callable[[Any, Sequence[Example]], Task]] = {
 }
 """By task name: a classical method for the same classes, tuned on annotated examples; printed beside every figure."""
 
-__all__ = ["BASELINES", "LABEL_FREE", "PRESETS", "TASKS", "Beads", "LogBeads", "Tissue", "TissueTexture"]
+__all__ = ["BASELINES", "LABEL_FREE", "PRESETS", "TASKS", "Beads", "LogBeads", "Rosettes", "Tissue", "TissueTexture"]

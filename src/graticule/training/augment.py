@@ -11,6 +11,7 @@ from graticule.image import Array, Floats
 from graticule.task import Augment
 
 Rng = np.random.Generator
+MOST_HOLES = 8  # in one patch
 INVERSION_STEPS = 4  # the displacement is smooth and small: each step shrinks the error by its slope, below 0.2
 
 
@@ -75,13 +76,15 @@ def draw_warp(shape: tuple[int, ...], centre: Array, augment: Augment, spacing_u
     matrix = matrix @ np.diag(rng.choice([-1.0, 1.0], ndim))
     tilt = np.eye(ndim)
     tilt[-2:, -2:] = _rotation(rng.uniform(-augment.rotate_deg, augment.rotate_deg))
+    if augment.rotate_chance < 1 and rng.random() >= augment.rotate_chance:
+        tilt = np.eye(ndim)
     bend = _bend(shape, augment, spacing_um, rng)
     return Warp(shape, np.asarray(centre, float), tilt @ matrix, bend, _zoom(augment, rng))
 
 
 def _zoom(augment: Augment, rng: Rng) -> float:
-    """For every other patch; larger as often as smaller."""
-    if augment.zoom <= 0 or rng.random() < 0.5:
+    """Larger as often as smaller."""
+    if augment.zoom <= 0 or rng.random() < 1 - augment.zoom_chance:
         return 1.0
     return float((1 + augment.zoom) ** rng.uniform(-1, 1))
 
@@ -92,16 +95,31 @@ def _rotation(degrees: float) -> Array:
 
 
 def _bend(shape: tuple[int, ...], augment: Augment, spacing_um: tuple[float, ...], rng: Rng) -> Floats | None:
-    """A displacement field for every other patch: noise on a coarse grid, spread over the patch by splines."""
-    if augment.elastic_um <= 0 or rng.random() < 0.5:
+    """A displacement field for some of the patches: noise on a coarse grid, spread over the patch by splines."""
+    if max(augment.elastic_um, augment.elastic_px) <= 0 or rng.random() < 1 - augment.elastic_chance:
         return None
-    knots = [max(4, round(n * s / augment.elastic_scale_um) + 1) for n, s in zip(shape, spacing_um, strict=True)]
+    in_px = augment.elastic_px > 0
+    size_um = [n * s for n, s in zip(shape, spacing_um, strict=True)]
+    scale, size = (augment.elastic_scale_px, list(shape)) if in_px else (augment.elastic_scale_um, size_um)
+    knots = [max(4, round(n / scale) + 1) for n in size]
     factors = [n / k for n, k in zip(shape, knots, strict=True)]
     fields = []
     for step in spacing_um:
-        coarse = rng.normal(0, augment.elastic_um / step, knots)
+        coarse = rng.normal(0, augment.elastic_px if in_px else augment.elastic_um / step, knots)
         fields.append(zoom(coarse, factors, order=3, mode="nearest", grid_mode=True))
     return np.asarray(fields, np.float32)
+
+
+def empty_holes(patch: Floats, augment: Augment, rng: Rng) -> Floats:
+    """Some patches ``(C, *space)`` with squares set to 0 in all channels (coarse dropout, DeVries and Taylor 2017)."""
+    if augment.holes <= 0 or rng.random() >= augment.holes:
+        return patch
+    emptied = patch.copy()
+    for _ in range(rng.integers(1, MOST_HOLES + 1)):
+        side = int(rng.integers(max(1, augment.hole_px // 4), augment.hole_px + 1))
+        start = [int(rng.integers(max(1, n - side + 1))) for n in patch.shape[1:]]
+        emptied[(slice(None), *(slice(a, a + side) for a in start))] = 0
+    return emptied
 
 
 def change_grey(patch: Floats, augment: Augment, spacing_um: tuple[float, ...], rng: Rng) -> Floats:

@@ -12,7 +12,7 @@ from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.results import Labels, Points
 from graticule.task import Recipe, Trainable
-from graticule.training.augment import Rng, Warp, change_grey, draw_warp
+from graticule.training.augment import Rng, Warp, change_grey, draw_warp, empty_holes
 
 MOST_ANCHORS = 200_000  # voxels remembered of each number, inside and at its edge: more would only cost memory
 OVERHANG = 8  # share of a patch, as a divisor, that may lie beyond the image
@@ -104,7 +104,8 @@ def draw_patch(sources: Sequence[Source], task: Trainable, rng: Rng) -> Patch:
     recipe = task.recipe
     source, centre = _choose_centre(sources, recipe, rng)
     warp = draw_warp(recipe.patch, centre, recipe.augment, source.spacing_um, rng)
-    pixels, known, truth = cut(source, warp)
+    pixels, known, truth = cut(source, warp, crisp=recipe.augment.crisp)
+    pixels = empty_holes(pixels, recipe.augment, rng)
     if isinstance(truth, Points) and rng.random() < recipe.augment.paste:
         pixels, truth = paste(pixels, known, truth, sources, recipe.object_um, rng)
     pixels = change_grey(pixels, recipe.augment, source.spacing_um, rng)
@@ -120,13 +121,13 @@ def draw_patch(sources: Sequence[Source], task: Trainable, rng: Rng) -> Patch:
     return Patch(pixels, task.target(truth, cells), _coarsen(known, stride)[None])
 
 
-def cut(source: Source, warp: Warp) -> tuple[Floats, Floats, Points | Labels]:
+def cut(source: Source, warp: Warp, *, crisp: bool = False) -> tuple[Floats, Floats, Points | Labels]:
     """Pixels ``(C, *space)``, known ``(*space)`` and truth (in voxels of the patch).
 
-    Beyond the image nothing is known and pixels are 0, as they are in prediction.
+    Beyond the image nothing is known and pixels are 0, as they are in prediction. `crisp`: outlined pixels are not mixed.
     """
     where = warp.coordinates()
-    order = 3 if isinstance(source.truth, Points) else 1
+    order = 3 if isinstance(source.truth, Points) else 0 if crisp else 1
     pixels = np.stack([map_coordinates(c, where, order=order, prefilter=False, mode="mirror") for c in source.splines])
     known = map_coordinates(source.known, where, order=0, mode="constant", cval=0)
     limits = np.reshape(source.shape, (-1, *[1] * known.ndim)) - 0.5
