@@ -157,6 +157,29 @@ def test_the_journal_says_who_decided_what_when_on_which_image_by_which_model(tm
     }
 
 
+def test_a_request_that_was_answered_is_known_after_its_session_was_opened_anew(tmp_path: Path) -> None:
+    with opened(tmp_path) as session:
+        with session.asked("r-1"):
+            session.accept(3)
+        with session.asked("r-2"):
+            session.undo()
+        session.accept(4)
+        with session.asked("r-3"), pytest.raises(AnnotationError):
+            session.accept(99)
+    with opened(tmp_path) as session:
+        assert [session.has_answered(f"r-{n}") for n in (1, 2, 3)] == [True, True, False]
+        assert session.items[3].status == "open" and session.items[4].status == "accepted"
+
+
+def test_what_comes_up_is_what_is_not_done(tmp_path: Path) -> None:
+    session = opened(tmp_path)
+    turns = list(session.upcoming())
+    assert turns[0] == session.next() and len(turns) == session.progress.turns
+    item = next(turn.item for turn in turns[2:] if turn.item)
+    session.reject(item)
+    assert list(session.upcoming()) == [turn for turn in turns if turn.item != item]
+
+
 def test_another_image_s_journal_is_refused(tmp_path: Path) -> None:
     opened(tmp_path).close()
     with pytest.raises(FormatError, match="another image"):

@@ -43,6 +43,8 @@ class Decision:
         Why it was shown: the queue, the random audit, or the reviewer went there of their own accord.
     who, when
         Reviewer, and UTC time in ISO 8601.
+    request
+        Id that a window gave its question, where the answer may get lost on the way: see `Session.asked`.
     """
 
     what: What
@@ -56,6 +58,7 @@ class Decision:
     stream: Stream = "free"
     who: str = ""
     when: str = ""
+    request: str = ""
 
     def to_plain(self) -> dict[str, Any]:
         """For JSON; what is empty is left out."""
@@ -80,4 +83,5 @@ class Decision:
             stream=plain.get("stream", "free"),
             who=plain.get("who", ""),
             when=plain.get("when", ""),
+            request=plain.get("request", ""),
         )

@@ -6,7 +6,8 @@ same session.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,6 +75,8 @@ class Session:
         self._done_fields: list[Field] = []
         self._counts = {"open": 0, "accepted": 0, "rejected": 0}
         self._turn = 0
+        self._request = ""
+        self._answered = {str(line["request"]) for line in journal.lines if line.get("request")}
         for item in self._state.items.values():
             self._counts[item.status] += 1
         for line in journal.lines:
@@ -186,6 +189,11 @@ class Session:
         self._advance()
         return self.queue.turns[self._turn] if self._turn < len(self.queue.turns) else None
 
+    def upcoming(self) -> Iterator[Turn]:
+        """All turns that are not done, `next` first: for a window that lets its reviewer skip some."""
+        self._advance()
+        return (turn for turn in self.queue.turns[self._turn :] if not self._is_done(turn))
+
     def nearest(self, position_um: Sequence[float], within_um: float = np.inf) -> Item | None:
         """The item shown (not a rejected one) whose centre is nearest."""
         shown = [item for item in self.items.values() if item.status != "rejected"]
@@ -210,6 +218,25 @@ class Session:
         hull = self._state.hull(number)
         mask = self._state.outlines(hull, statuses=("open", "accepted", "rejected")) == number
         return Region.of(mask, hull.start)
+
+    # -- requests ------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def asked(self, request: str) -> Iterator[None]:
+        """What is decided inside is written down with the id of a window's request.
+
+        A window whose answer got lost cannot know whether its decision counts. It asks `has_answered` first, also of a
+        session that was opened anew, and does nothing twice.
+        """
+        self._request = request
+        try:
+            yield
+        finally:
+            self._request = ""
+
+    def has_answered(self, request: str) -> bool:
+        """Whether a decision of this request is on the disk, even if it was taken back since."""
+        return request in self._answered
 
     # -- decisions -------------------------------------------------------------------------------------------------------
 
@@ -346,7 +373,7 @@ class Session:
 
     def _decide(self, decision: Decision) -> Decision:
         """Let it count, then write it down; if it cannot be written, it does not count."""
-        signed = replace(decision, who=self.who, when=self._clock())
+        signed = replace(decision, who=self.who, when=self._clock(), request=self._request)
         taken_back = self._state.last if decision.what == "undo" else None
         self._apply(signed)
         try:
@@ -354,6 +381,8 @@ class Session:
         except BaseException:
             self._apply(taken_back if taken_back is not None else Decision("undo"))
             raise
+        if signed.request:
+            self._answered.add(signed.request)
         return signed
 
     def _apply(self, decision: Decision) -> None:
