@@ -79,5 +79,5 @@ $(CORE): $(MADE) pyproject.toml constraints.txt
 	@touch $(CORE)
 
 $(DEV): $(CORE)
-	@$(PIP) -c constraints.txt -e '.[dev]'
+	@$(PIP) -c constraints.txt -e '.[dev,web]'
 	@touch $(DEV)
