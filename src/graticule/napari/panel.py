@@ -1,0 +1,281 @@
+"""The panel beside napari's canvas: which folder, what is in front, what a key did, and how far one is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QFont
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from graticule.errors import GraticuleError
+from graticule.napari.colours import STATUS
+from graticule.napari.keys import DIGITS, KEYS, Key, keys_for
+from graticule.napari.reviewing import Change, Reviewing
+from graticule.napari.scene import Scene
+from graticule.review import Audit
+from graticule.review.audit import Estimate
+from graticule.workflows.review import reviewer
+
+PLAIN, REFUSED, TOLD = "", f"color: {STATUS['rejected']};", f"color: {STATUS['open']};"
+DOTS = {"open": "to decide", "accepted": "accepted", "rejected": "rejected"}
+
+
+class ReviewPanel(QWidget):
+    """Dock of a review; `open` begins one, and keys on the canvas go on with it.
+
+    Attributes
+    ----------
+    message
+        What the last key did; it is shown when the decision is on the disk.
+    question
+        What is in front.
+    """
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
+        self.reviewing: Reviewing | None = None
+        self.scene: Scene | None = None
+        self.folder = QLineEdit(placeholderText="folder of results")
+        self.who = QLineEdit(reviewer())
+        self.title, self.question, self.message = QLabel(""), QLabel(""), QLabel("")
+        self.bar, self.counts, self.estimates, self.legend = QProgressBar(), QLabel(""), QLabel(""), QLabel("")
+        self._buttons: dict[str, QPushButton] = {}
+        self._lay_out()
+        self._bind()
+        self.question.setText("Open a folder that graticule predict wrote.")
+
+    # -- opening ---------------------------------------------------------------------------------------------------------
+
+    def open(self, path: str | Path, who: str = "") -> None:
+        """Begin the review of a result, or of a folder of them, or go on with it; a refusal is said in the panel."""
+        self.close_review()
+        self.folder.setText(str(path))
+        if who:
+            self.who.setText(who)
+        try:
+            self.reviewing = Reviewing(Path(path), self.who.text())
+        except (GraticuleError, OSError) as error:
+            self._say(Change(" ".join(str(error).split()), refused=True))
+            return
+        self._done(self.reviewing.open_image(0))
+
+    def close_review(self) -> None:
+        """Let go of the journal, and take the layers away."""
+        if self.scene is not None:
+            self.scene.remove()
+            self.scene = None
+        if self.reviewing is not None:
+            self.reviewing.close()
+            self.reviewing = None
+
+    # -- steps -----------------------------------------------------------------------------------------------------------
+
+    def step(self, name: str) -> None:
+        """What a key or a button does."""
+        if self.reviewing is None:
+            self._say(Change("found no open review; open a folder of results first", refused=True))
+            return
+        region = self.scene.drawn() if self.scene is not None else None
+        self._done(self.reviewing.step(name, self._cursor_um(), region))
+
+    def choose(self, digit: int) -> None:
+        """What a digit does."""
+        if self.reviewing is not None:
+            self._done(self.reviewing.choose(digit))
+
+    def _cursor_um(self) -> tuple[float, ...]:
+        ndim = self.scene.image.ndim if self.scene is not None else 2
+        return tuple(float(x) for x in self.viewer.cursor.position[-ndim:])
+
+    def _done(self, change: Change) -> None:
+        """Say first what was done: by now it is on the disk. Then show it."""
+        self._say(change)
+        if change.opened:
+            self._show_image()
+        elif self.scene is not None:
+            self._redraw(self.scene, change)
+        self._show_progress()
+
+    def _redraw(self, scene: Scene, change: Change) -> None:
+        assert self.reviewing is not None
+        drawing = self.reviewing.drawing
+        if drawing is None:
+            scene.stop_drawing()
+        scene.update(change)
+        if drawing is not None:
+            scene.draw(drawing, self._keys(KEYS))
+        elif change.turned:
+            scene.show(self.reviewing.focus)
+
+    def _show_image(self) -> None:
+        if self.scene is not None:
+            self.scene.remove()
+            self.scene = None
+        reviewing = self.reviewing
+        if reviewing is None or reviewing.session is None or reviewing.reviewed is None:
+            return
+        self.scene = Scene(self.viewer, reviewing.session, reviewing.reviewed, reviewing.focus)
+        self.scene.bind({**self._keys(KEYS), **self._digits()})
+        self.scene.zoom_to(self._canvas_px())
+        self.viewer.scale_bar.visible = True
+        self._show_keys(reviewing.session.outlined, reviewing.session.kinds)
+
+    def _canvas_px(self) -> float:
+        window = self.window()
+        middle = getattr(window, "centralWidget", lambda: None)()
+        return float(min(middle.width(), middle.height())) if middle is not None else 600.0
+
+    # -- keys ------------------------------------------------------------------------------------------------------------
+
+    def _bind(self) -> None:
+        """Also while another layer than ours is active, as far as that has no other use for the key."""
+        for key, action in {**self._keys(KEYS), **self._digits()}.items():
+            self.viewer.bind_key(key, action, overwrite=True)
+
+    def _keys(self, keys: tuple[Key, ...]) -> dict[str, Callable[[Any], None]]:
+        def press(name: str) -> Callable[[Any], None]:
+            return lambda _: self.step(name)
+
+        return {key.key: press(key.step) for key in keys}
+
+    def _digits(self) -> dict[str, Callable[[Any], None]]:
+        def press(digit: int) -> Callable[[Any], None]:
+            return lambda _: self.choose(digit)
+
+        return {digit: press(int(digit)) for digit in DIGITS}
+
+    # -- what is shown ---------------------------------------------------------------------------------------------------
+
+    def _say(self, change: Change) -> None:
+        if not change.said:
+            return
+        told = self.reviewing is not None and self.reviewing.session is not None and self.reviewing.session.recovered
+        style = REFUSED if change.refused else TOLD if change.opened and told else PLAIN
+        if self.message.styleSheet() != style:
+            self.message.setStyleSheet(style)
+        self.message.setText(change.said)
+        self.message.repaint()
+
+    def _show_progress(self) -> None:
+        reviewing = self.reviewing
+        if reviewing is None:
+            return
+        self.question.setText(reviewing.question)
+        session, (number, of) = reviewing.session, reviewing.position
+        self.title.setText(f"<b>{reviewing.folders[number - 1].name}</b>" + (f" ({number} of {of})" if of > 1 else ""))
+        if session is None:
+            return
+        progress = session.progress
+        self.bar.setMaximum(max(1, progress.turns))
+        self.bar.setValue(progress.turns_done)
+        whole = progress.decided + progress.open
+        self.counts.setText(
+            f"{progress.decided} of {whole} decided ({progress.accepted} right, {progress.rejected} wrong); "
+            f"{progress.turns_done} of {progress.turns} turns"
+        )
+        self.estimates.setText(estimates(session.audit))
+
+    def _show_keys(self, outlined: bool, kinds: tuple[str, ...]) -> None:
+        means = {key.step for key in keys_for(outlined)}
+        for step, button in self._buttons.items():
+            button.setVisible(step in means)
+        classes = [f"<b>{n}</b> {kind}" for n, kind in enumerate(kinds[: len(DIGITS)], start=1)]
+        dots = [f'<span style="color:{STATUS[s]}">●</span> {word}' for s, word in DOTS.items()]  # type: ignore[index]
+        self.legend.setText("&nbsp; ".join(dots) + ("<br>" + "&nbsp; ".join(classes) if len(kinds) > 1 else ""))
+
+    # -- layout ----------------------------------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        column = QVBoxLayout(self)
+        column.addLayout(self._row(self.folder, self._button("Choose …", self._choose_folder)))
+        column.addLayout(self._row(QLabel("reviewer"), self.who, self._button("Open", self._open_typed)))
+        for label in (self.title, self.message, self.question, self.counts, self.estimates, self.legend):
+            label.setWordWrap(True)
+            label.setTextFormat(Qt.TextFormat.RichText if label in (self.title, self.legend) else Qt.TextFormat.PlainText)
+        large = QFont(self.font())
+        large.setPointSizeF(large.pointSizeF() * 1.25)
+        self.message.setFont(large)
+        self.message.setMinimumHeight(3 * self.message.fontMetrics().height())
+        self.message.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        self.question.setMinimumHeight(2 * self.question.fontMetrics().height())
+        for widget in (self.title, self.question, self.message, self.bar, self.counts, self.estimates, self.legend):
+            column.addWidget(widget)
+        column.addLayout(self._key_buttons())
+        hint = QLabel("Add what is missing in the frame before you decide: all in it counts as seen.")
+        hint.setWordWrap(True)
+        column.addWidget(hint)
+        column.addStretch(1)
+        self.folder.returnPressed.connect(self._open_typed)
+        self.who.returnPressed.connect(self._open_typed)
+
+    def _key_buttons(self) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setSpacing(2)
+        for place, key in enumerate(KEYS):
+            button = self._button(f"{key.key}   {key.words}", lambda _=False, name=key.step: self.step(name))
+            button.setStyleSheet("text-align: left; padding: 3px;")
+            self._buttons[key.step] = button
+            grid.addWidget(button, place // 2, place % 2)
+        return grid
+
+    @staticmethod
+    def _row(*widgets: QWidget) -> QHBoxLayout:
+        row = QHBoxLayout()
+        for widget in widgets:
+            row.addWidget(widget)
+        return row
+
+    @staticmethod
+    def _button(text: str, action: Callable[..., None]) -> QPushButton:
+        """One that leaves the keys to the canvas."""
+        button = QPushButton(text)
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        button.clicked.connect(action)
+        return button
+
+    def _choose_folder(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Folder of results", self.folder.text())
+        if chosen:
+            self.open(chosen)
+            self._to_canvas()
+
+    def _open_typed(self) -> None:
+        self.open(self.folder.text())
+        self._to_canvas()
+
+    def _to_canvas(self) -> None:
+        """Keys go to the canvas again, no longer to where one typed."""
+        for line in (self.folder, self.who):
+            line.clearFocus()
+        self.window().setFocus()
+
+
+def estimates(audit: Audit) -> str:
+    """What the random part says, with 95 % intervals; one estimate a line."""
+
+    def share(name: str, estimate: Estimate | None) -> str:
+        if estimate is None:
+            return f"{name}: not known yet"
+        return f"{name}: {estimate.value:.0%} ({estimate.low:.0%} to {estimate.high:.0%})"
+
+    missed = audit.missed
+    lost = (
+        "missed: not known yet"
+        if missed is None
+        else f"missed: {missed.value:.0f} objects ({missed.low:.0f} to {missed.high:.0f})"
+    )
+    return "\n".join((share("right", audit.precision), lost, share("found", audit.recall)))
