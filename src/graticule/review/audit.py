@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest, chi2
 from scipy.stats import t as student
 
 from graticule.image import Array
 from graticule.review.decision import Field
 from graticule.review.item import Item
-
-LEVEL = 0.95
+from graticule.statistics import intervals
+from graticule.statistics.intervals import LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +83,9 @@ def _share(right: Sequence[bool], whole: int) -> Estimate:
     """Wilson's interval, scaled for sampling without replacement; exact when all were seen."""
     seen = len(right)
     value = sum(right) / seen
-    interval = binomtest(sum(right), seen).proportion_ci(LEVEL, method="wilson")
+    low, high = intervals.share(sum(right), seen)
     left = np.sqrt((whole - seen) / max(1, whole - 1))
-    return Estimate(value, value - (value - interval.low) * left, value + (interval.high - value) * left, seen, whole)
+    return Estimate(value, float(value - (value - low) * left), float(value + (high - value) * left), seen, whole)
 
 
 def _missed(items: Mapping[int, Item], fields_um: Sequence[Field], looked: Sequence[Field]) -> Estimate | None:
@@ -102,8 +101,7 @@ def _missed(items: Mapping[int, Item], fields_um: Sequence[Field], looked: Seque
     per_field = np.array([_within(added, field) for field in chosen], float)
     seen, whole, count = len(chosen), len(fields_um), per_field.sum()
     left = np.sqrt((whole - seen) / max(1, whole - 1))
-    low = chi2.ppf((1 - LEVEL) / 2, 2 * count) / 2 if count else 0.0
-    high = chi2.ppf((1 + LEVEL) / 2, 2 * (count + 1)) / 2
+    low, high = intervals.poisson(int(count))
     if seen > 1:
         reach = student.ppf((1 + LEVEL) / 2, seen - 1) * per_field.std(ddof=1) * np.sqrt(seen)
         low, high = min(low, count - reach), max(high, count + reach)
