@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 from graticule.errors import SettingsError
 from graticule.example import Example
 from graticule.image import Array, Floats, Image
-from graticule.results import Result
+from graticule.results import Labels, Result
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -333,6 +333,36 @@ class Outlining(Task, Protocol):
 
     @property
     def regions(self) -> Regions: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Description:
+    """What a task has to say of the objects it outlined in one image, besides where they are.
+
+    Attributes
+    ----------
+    columns
+        More columns of the table of objects, by name: an entry for each number that occurs, in rising order.
+    images
+        Labels to be written beside the result, by name, on the image's own voxels.
+    facts
+        For run.json.
+    picture
+        What the overlay shows in place of the image, of which there may be little to see.
+    """
+
+    columns: Mapping[str, Sequence[object]]
+    images: Mapping[str, Image]
+    facts: Mapping[str, object]
+    picture: Image | None = None
+
+
+class Describing(Outlining, Protocol):
+    """An outlining task that knows more of its objects than where they are."""
+
+    def describe(self, image: Image, objects: Labels) -> Description:
+        """Of the whole image and the numbered `objects` in it; of a plane these lie on its own pixels."""
+        ...
 
 
 class Trainable(Task, Protocol):

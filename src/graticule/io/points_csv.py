@@ -10,7 +10,7 @@ import csv
 import difflib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,15 +26,28 @@ from graticule.results import Points
 PX_DECIMALS = 4
 
 
-def write(points: Points, path: str | Path, image: Image) -> None:
-    """One row per point, in the points' order; `image` is what the pixels are counted on."""
-    axes = _xyz(image)
-    measured = points.diameter_um is not None
+def write(
+    points: Points,
+    path: str | Path,
+    image: Image,
+    *,
+    numbers: Sequence[int] | None = None,
+    more: Mapping[str, Sequence[object]] | None = None,
+) -> None:
+    """One row per point, in the points' order; `image` is what the pixels are counted on.
+
+    `numbers` are the particle_ids, else 1, 2 …; `more` are columns at the end, by name, which `read` leaves aside.
+    """
+    axes, more = _xyz(image), dict(more or {})
+    numbers = range(1, len(points) + 1) if numbers is None else numbers
     header = ["particle_id", *(f"{a}_px" for a in axes), *(f"{a}_um" for a in axes), "class", "confidence"]
+    header += ["diameter_nm"] * (points.diameter_um is not None)
+    own = zip(*more.values(), strict=True) if more else [()] * len(points)
     with replacing(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow([*header, "diameter_nm"] if measured else header)
-        rows.writerows(_rows(points, image))
+        rows.writerow([*header, *more])
+        for number, row, cells in zip(numbers, _rows(points, image), own, strict=True):
+            rows.writerow([number, *row, *cells])
 
 
 def _xyz(image: Image) -> str:
@@ -48,7 +61,7 @@ def _rows(points: Points, image: Image) -> list[list[str]]:
     px, um = image.to_voxels(points.position_um)[:, ::-1], points.position_um[:, ::-1]
     rows = []
     for i in range(len(points)):
-        row = [str(i + 1), *(_fixed(v, PX_DECIMALS) for v in px[i]), *(_fixed(v, decimals) for v in um[i])]
+        row = [*(_fixed(v, PX_DECIMALS) for v in px[i]), *(_fixed(v, decimals) for v in um[i])]
         row += [points.kinds[int(points.kind[i])], f"{points.confidence[i]:.6g}"]
         if points.diameter_um is not None:
             row.append(f"{points.diameter_um[i] * 1000:.9g}")

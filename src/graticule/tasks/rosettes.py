@@ -22,7 +22,7 @@ from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.metrics import events
 from graticule.results import Labels, Result
-from graticule.task import Augment, Forward, Grid, Levels, Phase, Recipe, Regions, Scores, Weights
+from graticule.task import Augment, Description, Forward, Grid, Levels, Phase, Recipe, Regions, Scores, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -249,6 +249,30 @@ class Rosettes:
         """The proposals that there would be at another threshold."""
         return replace(self, thresholds=(threshold,)).keep(candidates)
 
+    def describe(self, image: Image, objects: Labels) -> Description:
+        """How many cells each proposal involves and which, cells.tif, and what the image was taken for.
+
+        A cell is involved if at least half of it lies in the proposal.
+        """
+        cells = self.cells_in(image)
+        numbers = np.asarray(cells.data)
+        involved = _involved(numbers, np.asarray(objects.image.data))
+        columns: dict[str, Sequence[object]] = {
+            "cells": [len(each) for each in involved],
+            "cell_ids": [" ".join(map(str, each)) for each in involved],
+        }
+        kind = taken_for(np.asarray(image.data[...]), self.cells)
+        facts = {
+            "cells": {
+                "from": kind,
+                "count": int(np.count_nonzero(np.unique(numbers))),
+                "median_diameter_px": round(cell_diameter_px(numbers), 2),
+            }
+        }
+        thin, _ = boundaries(numbers)
+        picture = replace(image, data=1 - thin) if kind == "labels" else None
+        return Description(columns, {"cells": cells}, facts, picture)
+
     def averaged(self, tasks: Sequence[Self]) -> Self:
         return replace(self, thresholds=tuple(np.mean([t.thresholds for t in tasks], axis=0).round(4).tolist()))
 
@@ -299,14 +323,19 @@ def cells_in(image: Image, source: Source) -> Image:
             "choose a plane, or a channel with --channel"
         )
     pixels = np.asarray(image.data[...])
-    if source == "membranes" or (source == "auto" and not looks_like_cells(pixels)):
+    if taken_for(pixels, source) == "membranes":
         return replace(image, data=outline_cells(pixels))
     if pixels.min(initial=0) < 0 or not np.all(np.mod(pixels, 1) == 0):
         raise FormatError(
             "found fractions or negative numbers in what shall be the numbers of cells; need 0, 1, 2 …; is it a picture "
             "of membranes? then say cells=membranes"
         )
-    return replace(image, data=pixels)
+    return replace(image, data=pixels if np.issubdtype(pixels.dtype, np.integer) else pixels.astype(np.int32))
+
+
+def taken_for(pixels: Array, source: Source) -> str:
+    """Whether pixels ``(y, x)`` of a `source` show "labels" or "membranes"."""
+    return source if source != "auto" else "labels" if looks_like_cells(pixels) else "membranes"
 
 
 def drawn(cells: Image, cell_px: float) -> Image:
@@ -319,6 +348,16 @@ def drawn(cells: Image, cell_px: float) -> Image:
         cells = with_shape(cells, tuple(max(1, round(n * factor)) for n in cells.shape), order=0)
     numbers = np.asarray(cells.data)
     return replace(cells, data=np.stack([*boundaries(numbers), numbers]).astype(np.float32), axes="cyx")
+
+
+def _involved(cells: Array, objects: Array) -> list[list[int]]:
+    """For each number in `objects`, rising, the numbers of the cells at least half of which lie in it."""
+    names, ours = np.unique(cells, return_inverse=True)
+    numbers, theirs = np.unique(objects, return_inverse=True)
+    both = np.bincount(ours.ravel() * len(numbers) + theirs.ravel(), minlength=len(names) * len(numbers))
+    both = both.reshape(len(names), len(numbers))
+    mostly = (2 * both >= both.sum(axis=1, keepdims=True)) & (names != 0)[:, None]
+    return [names[mostly[:, place]].astype(int).tolist() for place, number in enumerate(numbers) if number]
 
 
 def _contested(numbers: Array) -> Array:

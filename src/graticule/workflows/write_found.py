@@ -10,20 +10,22 @@ from typing import Any
 
 import numpy as np
 
+from graticule.arrays.objects import measure_objects
+from graticule.box import Box
 from graticule.image import Image
 from graticule.inference import Plan
 from graticule.inference.gate import Gate
-from graticule.inference.outline import CONFIDENCE
+from graticule.inference.outline import CONFIDENCE, Outlining
 from graticule.inference.run import Progress
 from graticule.inference.store import Store, writing
 from graticule.inference.work import Work
-from graticule.io import write
+from graticule.io import points_csv, write
 from graticule.io.omezarr_pyramid import add_pyramid
 from graticule.report.outlines import draw_outlines
 from graticule.report.overlay import draw_overlay
 from graticule.results import Labels, Points, Result
 from graticule.settings import to_plain
-from graticule.task import Task
+from graticule.task import Description, Task
 from graticule.workflows.predict import Setup, finding, on_voxels_of, outlining, within
 from graticule.workflows.results import remove_folder
 
@@ -60,33 +62,60 @@ def write_outlines(
     """Labels and confidence, and overlay.png: of a plane mask.tif and confidence.tif, of a volume confidence.ome.zarr.
 
     Those of a plane lie on its own pixels; those of a volume on the voxels the model works on, with the labels inside
-    the confidence's folder, under ``labels/``.
+    the confidence's folder, under ``labels/``. Single objects are in objects.tif in place of mask.tif, and in objects.csv.
     """
     job = outlining(setup, plan, store, gate)
     work = job.go(progress)
     regions, image = job.regions, setup.image
+    labels, confidence = job.labels.image, job.confidence
+    if image.ndim == 2:
+        labels, confidence = (on_voxels_of(image, _in_memory(one)) for one in (labels, confidence))
+    about = _description(setup, labels)
     draw_outlines(
-        image,
+        about.picture or image,
         job.labels.image,
         store.folder / "overlay.png",
-        kinds=regions.kinds,
+        kinds=("object",) if regions.counted and len(regions.kinds) > 1 else regions.kinds,
         confidence=job.confidence,
         title=title,
     )
     folder, name = store.folder / CONFIDENCE, "objects" if regions.counted else "mask"
     with writing(store.folder):
+        if regions.counted:
+            write_table(job, labels, confidence, about, image, store.folder / "objects.csv")
+        for other, voxels in about.images.items():
+            write(Labels(voxels), store.folder / f"{other}.tif")
         if image.ndim == 2:
-            write(Labels(on_voxels_of(image, _in_memory(job.labels.image))), store.folder / f"{name}.tif")
-            write(on_voxels_of(image, _in_memory(job.confidence)), store.folder / "confidence.tif")
+            write(Labels(labels), store.folder / f"{name}.tif")
+            write(confidence, store.folder / "confidence.tif")
             remove_folder(folder)
         else:
             add_pyramid(folder)
             add_pyramid(folder / "labels" / name)
-    facts = {"work": asdict(work), "confidence": "whole 255ths"}
+    facts = {"work": asdict(work), "confidence": "whole 255ths", **about.facts}
     said = _said(job.labelled, plan, regions.counted)
     if gate is not None:
         said += f"; the mask spared {_spared(work)} and removed {work.removed:,} voxels outside it"
     return Found(counts=job.labelled, said=said, facts=facts)
+
+
+def _description(setup: Setup, labels: Image) -> Description:
+    """What the task has to say of what it found, if it is one that does."""
+    describe = getattr(setup.task, "describe", None)
+    about: Description = Description({}, {}, {}) if describe is None else describe(setup.image, Labels(labels))
+    return about
+
+
+def write_table(job: Outlining, labels: Image, confidence: Image, about: Description, image: Image, path: Path) -> None:
+    """objects.csv: for every object its number, centre, class, mean confidence, area or volume, and what the task adds."""
+    kinds = job.kind_of
+    boxes = [Box((0,) * labels.ndim, labels.shape)] if labels.ndim == 2 else [b.write for b in job.plan.blocks]
+    found = measure_objects(labels.data, confidence.data, boxes, kind_of=kinds)
+    kind = np.array([kinds.get(int(number), 1) - 1 for number in found.number], int)
+    points = Points(labels.to_um(found.centre), found.confidence, kind, job.regions.kinds)
+    extent = "area_um2" if labels.ndim == 2 else "volume_um3"
+    sizes = [f"{size * prod(labels.spacing_um):.6g}" for size in found.size]
+    points_csv.write(points, path, image, numbers=found.number.tolist(), more={extent: sizes, **about.columns})
 
 
 def _said(labelled: Mapping[str, int], plan: Plan, objects: bool) -> str:
