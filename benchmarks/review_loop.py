@@ -1,6 +1,6 @@
 """Does the order pay? 50 decisions chosen by the queue against 50 on proposals drawn at random, the rest alike.
 
-A bead model learns from plain simulated micrographs. On one large image of another look (distractors, more noise, fainter and
+A bead model learns from four small simulated micrographs. On one large image of another look (more noise, fainter and
 touching beads) it proposes candidates, down to a low confidence. A scripted reviewer who knows the truth decides what each
 arm shows, adds what the model missed in the frame shown, and stops after 50 decisions, additions included. The model goes
 on learning from what was reviewed, exactly as `graticule reviewed -o` and `graticule train --from` do it, and is judged on
@@ -38,8 +38,8 @@ from machine import facts
 BUDGET = 50
 CANDIDATES = 0.1  # confidence down to which proposals are shown
 VIEW_UM = 0.12
-PLAIN = BeadScenes(shape_px=(512, 512), distractors=False, noise=0.6)
-OTHER = BeadScenes(shape_px=(1536, 1536), noise=1.5, faint=0.25, touching=0.15)
+FIRST = BeadScenes(shape_px=(384, 384))
+OTHER = BeadScenes(shape_px=(1536, 1536), noise=1.6, faint=0.3, touching=0.2)
 UNSEEN = replace(OTHER, shape_px=(768, 768))
 RESULTS = Path(__file__).parent / "results" / "review" / "loop.txt"
 
@@ -48,6 +48,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(6)))
     parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--audit", type=float, default=0.2)
+    parser.add_argument("--diversity", type=float, default=0.5)
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
     lines = [
@@ -58,7 +60,7 @@ def main() -> None:
     lines.append("seed  before  queue  random  queue-random  decisions on proposals, additions (queue | random)")
     gains = []
     for seed in given.seeds:
-        before, after, said = one(seed, given.epochs)
+        before, after, said = one(seed, given)
         gains.append(after["queue"] - after["random"])
         row = f"{seed:4}  {before:.3f}   {after['queue']:.3f}  {after['random']:.3f}   {gains[-1]:+.3f}        {said}"
         lines.append(row)
@@ -79,27 +81,35 @@ def interval(values: np.ndarray) -> tuple[float, float]:
     return float(values.mean()), float(student.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
 
 
-def one(seed: int, epochs: int) -> tuple[float, dict[str, float], str]:
+def one(seed: int, given: argparse.Namespace) -> tuple[float, dict[str, float], str]:
     with tempfile.TemporaryDirectory(prefix="review-loop-") as name:
         folder = Path(name)
-        base = train(Beads(epochs=(10,)), list(PLAIN.examples(5, seed=seed)), folder / "base", seed=seed, device="cpu")
+        base = train(Beads(epochs=(12,)), list(FIRST.examples(4, seed=seed)), folder / "base", seed=seed, device="cpu")
         [pool] = OTHER.examples(1, seed=1000 + seed)
         unseen = list(UNSEEN.examples(6, seed=2000 + seed))
         wide = replace(base, task=replace(base.task, thresholds=(CANDIDATES,) * len(base.task.classes)))
         found = predict(pool.image, wide, device="cpu")
         after, said = {}, []
         for arm in ("queue", "random"):
-            session = reviewed(found, pool, base, arm, seed, folder)
+            session = reviewed(found, pool, base, arm, seed, folder, given)
             decided = [d.what for d in session.state.decisions]
             said.append(f"{sum(w in ('accept', 'reject', 'relabel') for w in decided)} {decided.count('add')}")
-            task = replace(base.task, epochs=(epochs,), thresholds=())
+            task = replace(base.task, epochs=(given.epochs,), thresholds=())
             model = train(task, [learnt_from(session, pool)], folder / arm, seed=seed, device="cpu", start=base)
             after[arm] = f1(model, unseen)
         return f1(base, unseen), after, " | ".join(said)
 
 
-def reviewed(found: Points, pool: Example, base: Checkpoint, arm: str, seed: int, folder: Path) -> Session:
-    order = Order(view_um=VIEW_UM, threshold=float(np.mean(base.task.thresholds)), seed=seed)
+def reviewed(
+    found: Points, pool: Example, base: Checkpoint, arm: str, seed: int, folder: Path, given: argparse.Namespace
+) -> Session:
+    order = Order(
+        view_um=VIEW_UM,
+        threshold=float(np.mean(base.task.thresholds)),
+        audit=given.audit,
+        diversity=given.diversity,
+        seed=seed,
+    )
     proposals = Proposals.of(found)
     session = Session.open(folder / f"{arm}.jsonl", pool.image, proposals, order=order, who="script")
     left = BUDGET

@@ -38,6 +38,7 @@ COMMANDS = {
     "predict": "Find what a model was made for, in your images: a folder of results for each.",
     "evaluate": "How right a model is on annotated images that it has not seen.",
     "cross-validate": "How right a model will be on the next specimen: each is held out once.",
+    "report": "A page about a run, to keep and to send: counts, certainty, how it was made, a methods paragraph.",
 }
 """By name, in the order in which they are met; each is the function or app of its name in its own file."""
 

@@ -88,6 +88,7 @@ def _report(voice: Voice, out: Path, name: str, done: Sequence[CrossValidation])
     import json
 
     from graticule.io.atomic import replacing
+    from graticule.workflows.report import write_report
 
     lines = summary(name, done)
     facts = {"dataset": name, "runs": [_facts(each) for each in done], "out": str(out)}
@@ -95,6 +96,7 @@ def _report(voice: Voice, out: Path, name: str, done: Sequence[CrossValidation])
         aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
     with replacing(out / "summary.json") as aside:
         aside.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    write_report(out)
     for line in lines:
         voice.show(line)
     voice.finish(facts)

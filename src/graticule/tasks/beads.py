@@ -91,6 +91,11 @@ class Beads:
     name: ClassVar[str] = "beads"
     objective: ClassVar[str] = "f1"
     adjustable: ClassVar[tuple[str, ...]] = ("thresholds", "suppression")
+    methods: ClassVar[str] = (
+        "a convolutional network that predicts object centres as a heatmap (CenterNet, Zhou et al. 2019, arXiv:1904.07850) "
+        "with a residual encoder (He et al. 2016, doi:10.1109/CVPR.2016.90) and a bidirectional feature pyramid (Tan et al. "
+        "2020, doi:10.1109/CVPR42600.2020.01079)"
+    )
 
     classes: tuple[str, ...] = ()
     diameters_nm: tuple[float, ...] = ()

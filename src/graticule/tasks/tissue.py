@@ -103,6 +103,10 @@ class Tissue:
     name: ClassVar[str] = "tissue"
     objective: ClassVar[str] = "dice"
     handed_on: ClassVar[tuple[str, ...]] = ("channels", "norm", "working_nm")
+    methods: ClassVar[str] = (
+        "a residual U-Net (Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28; Kerfoot et al. 2019, "
+        "doi:10.1007/978-3-030-12029-0_40) that outlines classes of material voxel by voxel"
+    )
 
     classes: tuple[str, ...] = ()
     dimensions: int = 0

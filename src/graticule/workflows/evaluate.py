@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from graticule.checkpoint import Checkpoint
 from graticule.errors import DatasetError
 from graticule.example import Example
+from graticule.image import Array
 from graticule.metrics import detection
 from graticule.metrics.detection import Tally
 from graticule.report.overlay import draw_verdict
@@ -23,7 +26,8 @@ from graticule.workflows.cross_validate import find
 from graticule.workflows.predict import joint_task
 from graticule.workflows.provenance import made_on, pixel_hash
 from graticule.workflows.ready import ready
-from graticule.workflows.results import MARK, result_folder
+from graticule.workflows.report import write_report
+from graticule.workflows.results import MARK, VERDICTS, result_folder
 from graticule.workflows.write_found import class_diameters_um
 
 Say = Callable[[str], None]
@@ -117,9 +121,11 @@ def write_evaluation(done: Evaluation, out: Path, facts: Mapping[str, Any]) -> N
         (aside / "scores.json").write_text(json.dumps(as_plain(done), indent=1, ensure_ascii=False), encoding="utf-8")
         write_table(rows(done), aside / "scores.csv")
         draw_precision_recall(*curves(done), aside / "precision_recall.png")
+        _write_verdicts(done, aside / VERDICTS)
         _draw_verdicts(done, aside / "overlays")
         about = {"command": "evaluate", **made_on(), **facts, "seconds": round(done.seconds, 2)}
         (aside / MARK).write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
+        write_report(aside, name=out.name)
 
 
 def as_plain(done: Evaluation) -> dict[str, Any]:
@@ -144,6 +150,39 @@ def curves(done: Evaluation) -> tuple[dict[str, Any], dict[str, tuple[float, flo
             lines[name] = (recall, precision)
             dots[name] = (tally.recall, tally.precision)
     return lines, dots
+
+
+def _write_verdicts(done: Evaluation, path: Path) -> None:
+    """A row for each candidate, be it above the threshold (`counted`) or not, and for each object no candidate is on."""
+    within_um = done.task.match_um  # type: ignore[attr-defined]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["image", "x_um", "y_um", "class", "confidence", "verdict", "counted"])
+        for candidates, example in zip(done.candidates, done.examples, strict=True):
+            verdict = detection.judge(candidates, example, within_um)
+            said = np.where(verdict.hit, "right", np.where(verdict.wrong, "false", "not judged"))
+            counted = _counts(done.task, candidates)
+            for n, place in enumerate(candidates.position_um):
+                kind = candidates.kinds[int(candidates.kind[n])]
+                confidence = f"{candidates.confidence[n]:.6g}"
+                table.writerow([example.name, *_xy(place), kind, confidence, said[n], "yes" if counted[n] else "no"])
+            truth = detection.truth_points(example)
+            missed = truth[verdict.missed]
+            for place, kind in zip(missed.position_um, missed.kind, strict=True):
+                table.writerow([example.name, *_xy(place), missed.kinds[int(kind)], "", "missed", "no"])
+
+
+def _counts(task: Task, candidates: Points) -> Array:
+    """``(N,)`` booleans: which reach the task's threshold."""
+    kept = task.keep(candidates)
+    assert isinstance(kept, Points)
+    reached = {(*place, kind) for place, kind in zip(kept.position_um.tolist(), kept.kind.tolist(), strict=True)}
+    every = zip(candidates.position_um.tolist(), candidates.kind.tolist(), strict=True)
+    return np.array([(*place, kind) in reached for place, kind in every], bool)
+
+
+def _xy(place: Array) -> list[str]:
+    return [f"{place[-1]:.9g}", f"{place[-2]:.9g}"]
 
 
 def _draw_verdicts(done: Evaluation, folder: Path) -> None:

@@ -31,6 +31,7 @@ from graticule.workflows.choose_settings import adjusted
 from graticule.workflows.masks import is_inside, is_single_mask, mask_of, open_mask
 from graticule.workflows.predict import is_outlining, joint_task, set_up
 from graticule.workflows.provenance import about_model, fingerprint, made_on
+from graticule.workflows.report import write_report
 from graticule.workflows.results import MARK, check_result_folder, resumable_folder, unfinished
 from graticule.workflows.write_found import write_outlines, write_points
 
@@ -90,6 +91,8 @@ class Job:
                 **about_model(file),
                 "made": model.made_by.get("time"),
                 "score": model.made_by.get("score"),
+                "learnt_from": list(model.made_by.get("learnt_from", ())),
+                "chosen_on": list(model.made_by.get("chosen_on", ())),
             }
             for file, model in zip(self.files, self.models, strict=True)
         ]
@@ -244,6 +247,7 @@ def predict_image(
             "seconds": round(time.monotonic() - began, 2),
         }
         (store.folder / MARK).write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
+        write_report(store.folder, name=name, image=image)
     return Done(image=name, folder=folder, counts=found.counts, said=found.said, seconds=facts["seconds"])
 
 

@@ -18,6 +18,9 @@ MARK = "run.json"
 """A folder that holds this file is a result of ours, and may be replaced by a newer one."""
 
 
+VERDICTS = "candidates.csv"
+"""Of an evaluation: all candidates with what they are, and the objects missed."""
+
 JOURNALS = "review"
 """Folder, in a result's, of what reviewers decided on it: never replaced by a newer result."""
 

@@ -91,7 +91,11 @@ def load_result(folder: Path, *, image_file: Path | None = None) -> Reviewed:
     run = _run(folder)
     source = image_file or Path(run["image"]["file"])
     about = _same_image(source, run["image"], folder)
-    image = read(source, **_reading(run))
+    return result_of(folder, run, read(source, **_reading(run)), about)
+
+
+def result_of(folder: Path, run: Mapping[str, Any], image: Image, about: Mapping[str, Any]) -> Reviewed:
+    """The same where the image is at hand; `about` is what tells it from others."""
     settings = run.get("settings", {})
     files = [name for name in (TABLE, *OUTLINES) if (folder / name.split(":")[0]).exists()]
     if TABLE not in files:
