@@ -357,6 +357,14 @@ class Description:
     picture: Image | None = None
 
 
+class Proposing(Outlining, Protocol):
+    """An outlining task of which another threshold finds other objects, so that finding more and being right can be traded."""
+
+    def at(self, candidates: Result, threshold: float) -> Labels:
+        """What `keep` would make of these `permissive` candidates if this were the threshold."""
+        ...
+
+
 class Describing(Outlining, Protocol):
     """An outlining task that knows more of its objects than where they are."""
 

@@ -1,6 +1,7 @@
 """Proposals against events: perfect is 1, names of regions mean nothing, duplicates and blankets do not pay."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -172,7 +173,7 @@ def at(candidates, threshold):
 
 
 def test_a_curve_goes_from_everything_to_nothing():
-    curve = events.froc(at, [graded()], [example(TRUE)])
+    curve = events.froc([partial(at, graded())], [example(TRUE)])
     assert len(curve.threshold) == len(curve.recall) == len(curve.false_per_image) == len(events.FINE)
     assert curve.touched[0] == 1 and curve.recall.max() == 1
     assert curve.recall[-1] == curve.false_per_image[-1] == 0
@@ -181,7 +182,7 @@ def test_a_curve_goes_from_everything_to_nothing():
 
 def test_the_best_threshold_leaves_the_low_hills_out_and_keeps_the_events_large():
     candidates, truth = [graded(seed) for seed in range(3)], [example(TRUE)] * 3
-    best = events.best_threshold(at, candidates, truth)
+    best = events.best_threshold([partial(at, one) for one in candidates], truth)
     f1 = {t: events.count([at(one, t) for one in candidates], truth).f1 for t in events.COARSE}
     assert f1[best] == max(f1.values()) == 1
     dice = {t: events.scores([at(c, t) for c in candidates], truth, ("r",))["dice"] for t in f1 if f1[t] == 1}

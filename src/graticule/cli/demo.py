@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from graticule.workflows.demo import Demo
 
 
+CLASSICAL = {
+    "beads-log": "a Laplacian of Gaussian tuned on the same images",
+    "tissue-texture": "by texture, without training",
+    "rosettes-vertices": "by vertices alone, tuned on the same images",
+}
+"""What to call each classical method."""
+
+
 def demo(
     task: str = "beads",
     /,
@@ -64,6 +72,7 @@ def demo(
 
 def _show(voice: Voice, done: Demo) -> None:
     from graticule.cli.evaluate import show, show_labels
+    from graticule.workflows.cross_validate import called
     from graticule.workflows.evaluate import Evaluation
 
     voice.show("\nOn images that the model has never seen:\n")
@@ -73,17 +82,19 @@ def _show(voice: Voice, done: Demo) -> None:
     else:
         show_labels(voice, done.evaluation)
     if done.baseline is not None:
-        figure, name = ("f1", "F1") if points else ("dice", "Dice")
-        classical = "a Laplacian of Gaussian tuned on the same images" if points else "by texture, without training"
-        voice.show(f"\n{name} {done.evaluation.pooled[figure]:.3f}; {classical}: {done.baseline.pooled[figure]:.3f}")
-    for line in _what_next(done.out, done.evaluation.task.name, points):
+        figure = done.evaluation.task.objective
+        name, classical = called(done.evaluation.task), CLASSICAL.get(done.baseline.task.name, done.baseline.task.name)
+        shares = (one.pooled[figure] for one in (done.evaluation, done.baseline))
+        voice.show(f"\n{name} {next(shares):.3f}; {classical}: {next(shares):.3f}")
+    tabled = points or done.evaluation.task.regions.counted  # type: ignore[attr-defined]
+    for line in _what_next(done.out, done.evaluation.task.name, points, tabled):
         voice.show(line)
 
 
-def _what_next(out: Path, task: str, points: bool) -> Iterator[str]:
+def _what_next(out: Path, task: str, points: bool, tabled: bool) -> Iterator[str]:
     yield "\nLook at:"
     yield f"  {out}/evaluation/         every held-out image with what was right, false and missed; figures; curve"
-    what = "objects.csv" if points else "labels"
+    what = "objects.csv" if tabled else "labels"
     yield f"  {out}/found/NAME/         overlay.png, {what}, run.json, as predict leaves them"
     yield f"  {out}/training.png        how the model learnt"
     folder = "points" if points else "labels"

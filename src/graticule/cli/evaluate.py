@@ -37,8 +37,9 @@ def evaluate(
     """Say how right a model is on the annotated images in DATASET, which it must not have seen.
 
     An object counts as found if exactly one finding of its class lies close enough (the model's match_nm); outlines are
-    compared voxel by voxel (Dice, Jaccard). Where the annotation is not complete (outside masks/), nothing counts as
-    false.
+    compared voxel by voxel (Dice, Jaccard); an object that is proposed with an outline is met if exactly one proposal
+    agrees with it at least roughly (a fifth of what either covers). Where the annotation is not complete (outside
+    masks/), nothing counts as false.
 
     Parameters
     ----------
@@ -116,9 +117,12 @@ def _of_labels(
 
 
 def show_labels(voice: Voice, done: LabelEvaluation) -> None:
-    """A line for every class of every image, then all images together."""
+    """A line for every class of every image, then all images together; of proposals, what became of events."""
     from graticule.workflows.evaluate_labels import rows
 
+    if "event_f1" in done.pooled:
+        _show_events(voice, done)
+        return
     head = ("image", "class", "Dice", "Jaccard", "precision", "recall", "right", "false", "missed")
     lines = []
     for image, name, figures in rows(done):
@@ -126,6 +130,22 @@ def show_labels(voice: Voice, done: LabelEvaluation) -> None:
         counts = [f"{figures[key]:.0f}" for key in ("tp", "fp", "fn")]
         lines.append((image or "all images", name or "all", *cells, *counts))
     voice.table(head, lines)
+
+
+def _show_events(voice: Voice, done: LabelEvaluation) -> None:
+    head = ("image", "events", "met", "false", "recall", "precision", "F1", "touched", ">80 %", "Dice", "IoU")
+    keys = ("event_recall", "event_precision", "event_f1", "touched", "covered_80", "dice", "jaccard")
+    lines = []
+    for image, scores in (*done.by_image.items(), ("all images", done.pooled)):
+        counts = [f"{scores[key]:.0f}" for key in ("events", "met", "false")]
+        lines.append((image, *counts, *(f"{scores[key]:.3f}" for key in keys)))
+    voice.table(head, lines)
+    s = done.pooled
+    voice.show(
+        f"{s['false_per_image']:.2f} false proposals per image; of {s['events']:.0f} events {s['untouched']:.1%} are not "
+        f"touched, {s['covered_10']:.1%} covered by at least 10 %, {s['covered_40']:.1%} by more than 40 %, "
+        f"{s['covered_80']:.1%} by more than 80 %"
+    )
 
 
 def show(voice: Voice, done: Evaluation) -> None:

@@ -43,8 +43,8 @@ FINE = tuple(round(step / 51, 4) for step in range(1, 52))
 AS_GOOD = 0.005
 """Difference in F1 that says nothing: between thresholds that close, the one of the highest Dice is chosen."""
 
-At = Callable[[Result, float], Labels]
-"""What candidates come to at a threshold: numbered regions."""
+At = Callable[[float], Labels]
+"""The proposals of one image, numbered, at a threshold."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,9 +177,9 @@ def scores(found: Sequence[Result], truth: Sequence[Example], kinds: Sequence[st
     return named | pixel_scores(found, truth, kinds[:1])
 
 
-def froc(at: At, candidates: Sequence[Result], truth: Sequence[Example], thresholds: Sequence[float] = FINE) -> Froc:
+def froc(proposals: Sequence[At], truth: Sequence[Example], thresholds: Sequence[float] = FINE) -> Froc:
     """Recall against false proposals per image, at each threshold anew: regions split and join as it falls."""
-    counts = [count([at(one, threshold) for one in candidates], truth) for threshold in thresholds]
+    counts = [count([at(threshold) for at in proposals], truth) for threshold in thresholds]
     return Froc(
         np.array(thresholds),
         np.array([one.recall for one in counts]),
@@ -188,14 +188,14 @@ def froc(at: At, candidates: Sequence[Result], truth: Sequence[Example], thresho
     )
 
 
-def best_threshold(at: At, candidates: Sequence[Result], truth: Sequence[Example]) -> float:
+def best_threshold(proposals: Sequence[At], truth: Sequence[Example]) -> float:
     """The one of `COARSE` with the highest event F1; of those as good, the one with the highest Dice.
 
     F1 weighs a missed event and a false proposal alike. Recall alone would choose the lowest threshold there is.
     """
     f1, dice = np.zeros(len(COARSE)), np.zeros(len(COARSE))
     for number, threshold in enumerate(COARSE):
-        found = [at(one, threshold) for one in candidates]
+        found = [at(threshold) for at in proposals]
         f1[number] = count(found, truth).f1
         pixels = (_overlap(one, example) for one, example in zip(found, truth, strict=True))
         dice[number] = sum(pixels, Overlap()).dice

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -243,7 +244,7 @@ class Rosettes:
 
     def calibrate(self, found: Sequence[Result], truth: Sequence[Example]) -> Self:
         """The threshold at which proposals and rosettes, matched one to one, agree best: see `events.best_threshold`."""
-        return replace(self, thresholds=(events.best_threshold(self.at, found, truth),))
+        return replace(self, thresholds=(events.best_threshold([partial(self.at, one) for one in found], truth),))
 
     def at(self, candidates: Result, threshold: float) -> Labels:
         """The proposals that there would be at another threshold."""

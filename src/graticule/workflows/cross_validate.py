@@ -167,7 +167,7 @@ def one_fold(
 
 def called(task: Task | type[Task]) -> str:
     """What people call the figure that a task goes by."""
-    return {"f1": "F1"}.get(task.objective, task.objective.capitalize())
+    return {"f1": "F1", "event_f1": "event F1"}.get(task.objective, task.objective.capitalize())
 
 
 def _held_out_scores(
@@ -205,12 +205,22 @@ def _baseline_scores(task: Task, inside: Sequence[Example], outside: Sequence[Ex
 def line(report: FoldReport) -> str:
     """One fold in one line."""
     s, b = report.scores, report.baseline
+    if "event_f1" in s:
+        return _event_line(report)
     figure, name = ("f1", "F1") if "f1" in s else ("dice", "Dice")
     text = f"{' '.join(report.fold.held_out):<12} {name} {s[figure]:.3f}  P {s['precision']:.3f}  R {s['recall']:.3f}"
     text += f"  (right {s['tp']:.0f}, false {s['fp']:.0f}, missed {s['fn']:.0f})"
     if b:
         text += f"  baseline {name} {b[figure]:.3f} (right {b['tp']:.0f}, false {b['fp']:.0f}, missed {b['fn']:.0f})"
     return f"{text}  {report.seconds:.0f} s"
+
+
+def _event_line(report: FoldReport) -> str:
+    def said(s: Scores) -> str:
+        return f"event F1 {s['event_f1']:.3f} (met {s['met']:.0f} of {s['events']:.0f}, false {s['false']:.0f})"
+
+    text = f"{' '.join(report.fold.held_out):<12} {said(report.scores)}  Dice {report.scores['dice']:.3f}"
+    return f"{text}  {f'baseline {said(report.baseline)}  ' if report.baseline else ''}{report.seconds:.0f} s"
 
 
 def _tally(scores: Scores, name: str) -> Tally:

@@ -1,4 +1,7 @@
-"""How right outlines are on annotated images that the model has not seen: Dice and Jaccard, voxel by voxel."""
+"""How right outlines are on annotated images that the model has not seen: Dice and Jaccard, voxel by voxel.
+
+Where single objects are proposed, also how many of the true ones are met, and how many proposals are false.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import csv
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,19 +21,28 @@ from graticule.checkpoint import Checkpoint
 from graticule.example import Example
 from graticule.image import Array, Image
 from graticule.io import tiff
+from graticule.metrics import events
+from graticule.metrics.events import Froc, froc
 from graticule.metrics.overlap import overlap, true_labels
+from graticule.report.froc import draw_froc
 from graticule.report.outlines import draw_outlines
-from graticule.results import Labels
-from graticule.task import Scores, Task
+from graticule.results import Labels, Result
+from graticule.task import Description, Scores, Task
 from graticule.workflows.evaluate import figures_of, write_table
-from graticule.workflows.predict import joint_task, predict
+from graticule.workflows.predict import joint_task, on_voxels_of, predict, predict_maps
 from graticule.workflows.provenance import made_on
+from graticule.workflows.report import write_report
 from graticule.workflows.results import MARK, result_folder
 
 Say = Callable[[str], None]
 
 VERDICT = ("right", "false", "missed")
 COLUMNS = ("dice", "jaccard", "precision", "recall", "tp", "fp", "fn")
+EVENT_COLUMNS = (
+    *("events", "met", "false", "event_recall", "event_precision", "event_f1", "false_per_image"),
+    *("touched", "untouched", "covered_10", "covered_40", "covered_80"),
+)
+"""Before the others, where objects are proposed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +57,8 @@ class LabelEvaluation:
         Of all images together: ``dice``, ``dice[CLASS]`` …, and how many voxels are right, false and missed.
     by_image
         The same for each image alone.
+    curve
+        Where objects are proposed: what each threshold would find, and at what price.
     """
 
     task: Task
@@ -52,6 +67,12 @@ class LabelEvaluation:
     pooled: Scores
     by_image: Mapping[str, Scores]
     seconds: float
+    curve: Froc | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the figures, in the order of a table's columns."""
+        return (*EVENT_COLUMNS, *COLUMNS) if "event_f1" in self.pooled else COLUMNS
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -78,15 +99,32 @@ def evaluate_labels(
     say: Say | None = None,
 ) -> LabelEvaluation:
     """Score `models` on `examples`, at their own thresholds, on each image's own voxels."""
-    began = time.monotonic()
-    found = []
+    began, task = time.monotonic(), joint_task(models)
+    found, proposals = [], []
     for number, example in enumerate(examples, start=1):
-        labels = predict(example.image, models, tta=tta, device=device)
+        if hasattr(task, "at"):
+            candidates = task.permissive().decode(predict_maps(example.image, models, tta=tta, device=device))
+            proposals.append(partial(_proposals, task, candidates, example.image))
+            labels: Result = _on_own_voxels(task.keep(candidates), example.image)
+        else:
+            labels = predict(example.image, models, tta=tta, device=device)
         assert isinstance(labels, Labels), "an outlining task finds labels"
         found.append(labels)
         if say is not None:
             say(f"{number}/{len(examples)}  {example.name}")
-    return judged_labels(joint_task(models), examples, found, time.monotonic() - began)
+    done = judged_labels(task, examples, found)
+    curve = froc(proposals, examples) if proposals else None
+    return replace(done, curve=curve, seconds=time.monotonic() - began)
+
+
+def _proposals(task: Task, candidates: Result, image: Image, threshold: float) -> Labels:
+    """Those at another threshold, on the image's own voxels."""
+    return _on_own_voxels(task.at(candidates, threshold), image)  # type: ignore[attr-defined]
+
+
+def _on_own_voxels(found: Result, image: Image) -> Labels:
+    assert isinstance(found, Labels), "proposals have outlines"
+    return Labels(on_voxels_of(image, found.image))
 
 
 def judged_labels(
@@ -101,18 +139,23 @@ def rows(done: LabelEvaluation) -> list[tuple[str, str, dict[str, float]]]:
     """Image, class and figures, for every class of every image, and pooled (image ``""``); class ``""`` is their mean."""
     every: list[tuple[str, Scores]] = [*done.by_image.items(), ("", done.pooled)]
     names = (*done.classes, "") if len(done.classes) > 1 else ("",)
-    return [(image, name, figures_of(scores, name, COLUMNS)) for image, scores in every for name in names]
+    return [(image, name, figures_of(scores, name, done.columns)) for image, scores in every for name in names]
 
 
 def as_plain(done: LabelEvaluation) -> dict[str, Any]:
     """For JSON."""
-    return {"task": done.task.name, "classes": done.classes, "pooled": dict(done.pooled), "images": {**done.by_image}}
+    plain = {"task": done.task.name, "classes": done.classes, "pooled": dict(done.pooled), "images": {**done.by_image}}
+    if done.curve is not None:
+        plain["froc"] = {each.name: getattr(done.curve, each.name).round(6).tolist() for each in fields(Froc)}
+    return plain
 
 
 def write_label_evaluation(
     done: LabelEvaluation, out: Path, facts: Mapping[str, Any], *, patch: tuple[int, ...] = ()
 ) -> None:
     """Figures as JSON and CSV, and each image with the outlines of what was right, false and missed.
+
+    Where objects are proposed, also the curve of recall against false proposals; outlines are then of whole objects.
 
     With `patch`, also what was found and what is true in each patch of that size, as TIFF.
     """
@@ -121,12 +164,17 @@ def write_label_evaluation(
         if patch:
             scores["patches"] = _write_patches(done, patch, aside / "patches")
         (aside / "scores.json").write_text(json.dumps(scores, indent=1, ensure_ascii=False), encoding="utf-8")
-        write_table(rows(done), aside / "scores.csv", COLUMNS)
+        write_table(rows(done), aside / "scores.csv", done.columns)
+        if done.curve is not None:
+            dot = done.pooled["false_per_image"], done.pooled["event_recall"]
+            draw_froc(done.curve, dot, aside / "froc.png")
         for found, example in zip(done.found, done.examples, strict=True):
             path = aside / "overlays" / f"{example.name}.png"
-            draw_outlines(example.image, verdict(found, example), path, kinds=VERDICT, title=example.name)
+            judged = _of_objects(found, example) if done.task.regions.counted else verdict(found, example)  # type: ignore[attr-defined]
+            draw_outlines(_shown(done.task, example.image), judged, path, kinds=VERDICT, title=example.name)
         about = {"command": "evaluate", **made_on(), **facts, "seconds": round(done.seconds, 2)}
         (aside / MARK).write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
+        write_report(aside, name=out.name)
 
 
 def verdict(found: Labels, example: Example) -> Image:
@@ -137,6 +185,19 @@ def verdict(found: Labels, example: Example) -> Image:
     if example.complete is not None:
         judged[np.asarray(example.complete.data[...]) == 0] = 0
     return replace(found.image, data=judged)
+
+
+def _of_objects(found: Labels, example: Example) -> Image:
+    return replace(found.image, data=events.verdict(found, example))
+
+
+def _shown(task: Task, image: Image) -> Image:
+    """What the task would have its overlays show."""
+    describe = getattr(task, "describe", None)
+    if describe is None:
+        return image
+    about: Description = describe(image, Labels(replace(image, data=np.zeros(image.shape, np.uint8))))
+    return about.picture or image
 
 
 def _write_patches(done: LabelEvaluation, patch: tuple[int, ...], folder: Path) -> dict[str, float]:
