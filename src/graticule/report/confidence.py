@@ -92,6 +92,6 @@ def draw_calibration(found: Calibration) -> bytes:
         label="findings, 95 % interval",
     )
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="share that is right")
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, loc="lower right")
     axes.spines[["top", "right"]].set_visible(False)
     return svg(figure)

@@ -7,6 +7,7 @@ opened in ten years.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +16,9 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from jinja2 import Template
+
+
+NUMBER = re.compile(r"[+\-−]?\d[\d,.]*(e[+-]?\d+)? ?%?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ def _kind(part: Part) -> str:
 
 
 def _is_number(cell: str) -> bool:
-    return bool(cell) and (cell[0].isdigit() or (cell[0] in "+-−–" and len(cell) > 1 and cell[1].isdigit()))
+    return NUMBER.fullmatch(cell) is not None
 
 
 @cache

@@ -18,6 +18,7 @@ from graticule.example import Example
 from graticule.image import Array
 from graticule.metrics import detection
 from graticule.metrics.detection import Tally
+from graticule.report.gallery import crops
 from graticule.report.overlay import draw_verdict
 from graticule.report.precision_recall import draw_precision_recall
 from graticule.results import Points
@@ -27,12 +28,16 @@ from graticule.workflows.predict import joint_task
 from graticule.workflows.provenance import made_on, pixel_hash
 from graticule.workflows.ready import ready
 from graticule.workflows.report import write_report
-from graticule.workflows.results import MARK, VERDICTS, result_folder
+from graticule.workflows.results import ERRORS, MARK, VERDICTS, result_folder
 from graticule.workflows.write_found import class_diameters_um
 
 Say = Callable[[str], None]
 
 Row = tuple[str, str, dict[str, float]]
+SHOWN_ERRORS = 21
+VIEW_RADII = 10
+"""A picture of a single error shows so many matching radii."""
+
 COLUMNS = ("precision", "recall", "f1", "ap", "tp", "fp", "fn")
 
 
@@ -122,6 +127,7 @@ def write_evaluation(done: Evaluation, out: Path, facts: Mapping[str, Any]) -> N
         write_table(rows(done), aside / "scores.csv")
         draw_precision_recall(*curves(done), aside / "precision_recall.png")
         _write_verdicts(done, aside / VERDICTS)
+        _write_errors(done, aside / ERRORS)
         _draw_verdicts(done, aside / "overlays")
         about = {"command": "evaluate", **made_on(), **facts, "seconds": round(done.seconds, 2)}
         (aside / MARK).write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -170,6 +176,24 @@ def _write_verdicts(done: Evaluation, path: Path) -> None:
             missed = truth[verdict.missed]
             for place, kind in zip(missed.position_um, missed.kind, strict=True):
                 table.writerow([example.name, *_xy(place), missed.kinds[int(kind)], "", "missed", "no"])
+
+
+def _write_errors(done: Evaluation, folder: Path) -> None:
+    """A picture of each of the surest false findings, and of as many missed objects: what to look at first."""
+    within_um = done.task.match_um  # type: ignore[attr-defined]
+    view_um = VIEW_RADII * max(within_um.values())
+    false, missed = [], []
+    for found, example in zip(done.found, done.examples, strict=True):
+        verdict, truth = detection.judge(found, example, within_um), detection.truth_points(example)
+        false += [(-found.confidence[n], example, found[n : n + 1]) for n in np.flatnonzero(verdict.wrong)]
+        missed += [(0.0, example, truth[n : n + 1]) for n in np.flatnonzero(verdict.missed)]
+    folder.mkdir()
+    for name, errors in (("false", sorted(false, key=lambda e: e[0])), ("missed", missed)):
+        for number, (_, example, one) in enumerate(errors[:SHOWN_ERRORS], start=1):
+            kind = one.kinds[int(one.kind[0])]
+            sure = f" {one.confidence[0]:.2f}" if name == "false" else ""
+            [picture] = crops(example.image, one.position_um, [""], view_um=view_um)
+            (folder / f"{name}-{number:02d} {example.name} {kind}{sure}.png").write_bytes(picture.data)
 
 
 def _counts(task: Task, candidates: Points) -> Array:

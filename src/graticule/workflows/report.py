@@ -29,7 +29,7 @@ from graticule.review.item import as_points
 from graticule.statistics.intervals import poisson
 from graticule.tasks import LABEL_FREE, TASKS
 from graticule.workflows.collect import reach_um
-from graticule.workflows.results import MARK, VERDICTS
+from graticule.workflows.results import ERRORS, MARK, VERDICTS
 from graticule.workflows.review import TABLE, Reviewed, load_result, result_of, results_in, reviews
 
 REPORT, FOLDS = "report.html", "summary.json"
@@ -38,6 +38,8 @@ SHOWN = 14
 """Objects of each end in the gallery."""
 UNSURE = 0.1
 """Confidences this near a threshold are called unsure."""
+NAMES = {"tp": "right", "fp": "false", "fn": "missed", "f1": "F1", "ap": "AP"}
+MOST_OVERLAYS = 12
 LARGEST_TABLE = 100_000_000
 """Bytes: about a million objects."""
 DIAMETERS_SHOWN = 5
@@ -206,7 +208,7 @@ def _steady(found: Points) -> str:
     if not steps:
         return ""
     said = ", ".join(f"{int((found.confidence >= t).sum()):,} at {t:g}" for t in steps)
-    return f"Of {len(found):,} objects there would be {said}."
+    return f"With the threshold elsewhere, {len(found):,} would become {said}."
 
 
 def _gallery(reviewed: Reviewed | None, found: Points | None, run: Mapping[str, Any]) -> tuple[Section, ...]:
@@ -332,7 +334,15 @@ def _of_evaluation(folder: Path, run: dict[str, Any], name: str) -> Page:
 def _scored(path: Path) -> Table:
     with path.open(encoding="utf-8", newline="") as file:
         head, *rows = list(csv.reader(file))
-    return Table(tuple(head), tuple(tuple(row) for row in rows))
+    return Table(tuple(NAMES.get(name, name) for name in head), tuple(tuple(map(_rounded, row)) for row in rows))
+
+
+def _rounded(cell: str) -> str:
+    """Four digits after the point say all there is to say; counts stay as they are."""
+    try:
+        return cell if float(cell).is_integer() else f"{float(cell):.4f}"
+    except ValueError:
+        return cell
 
 
 def _pictures(folder: Path, names: Sequence[str]) -> tuple[Part, ...]:
@@ -355,7 +365,8 @@ def _calibrated(folder: Path) -> tuple[Section, ...]:
     found = calibration(confidence, np.array([row["verdict"] == "right" for row in judged]))
     words = (
         f"On average the confidence of the {len(judged):,} candidates differs by {found.error:.2f} from the share of them that "
-        "is right (expected calibration error). Above the diagonal the method is surer than it says, below it less."
+        "is right (expected calibration error). Above the diagonal findings are right more often than their confidence says, "
+        "below it less often."
     )
     drawn = draw_calibration(found)
     return (
@@ -367,17 +378,25 @@ def _calibrated(folder: Path) -> tuple[Section, ...]:
 
 
 def _errors(folder: Path) -> tuple[Section, ...]:
+    parts: list[Part] = []
+    for verdict, title in (("false", "Found, but false, the surest first:"), ("missed", "Missed:")):
+        files = sorted((folder / ERRORS).glob(f"{verdict}-*.png"))
+        if files:
+            parts.append(Gallery(tuple(_error(path) for path in files), title))
     pictures = sorted((folder / "overlays").glob("*.png"))
-    if not pictures:
-        return ()
-    shown = pictures[:12]
-    parts: list[Part] = [
+    parts += [
         Picture(shrunk(path.read_bytes(), LONGEST_PX), "png", f"{path.stem} with errors marked", path.stem)
-        for path in shown
+        for path in pictures[:MOST_OVERLAYS]
     ]
-    if len(pictures) > len(shown):
-        parts.append(Text((f"{len(pictures) - len(shown)} more are in overlays/.",)))
-    return (Section("Where it is right, false, and where it missed", tuple(parts)),)
+    if len(pictures) > MOST_OVERLAYS:
+        parts.append(Text((f"{len(pictures) - MOST_OVERLAYS} more are in overlays/.",)))
+    return (Section("Where it is right, false, and where it missed", tuple(parts)),) if parts else ()
+
+
+def _error(path: Path) -> Picture:
+    """Its name says what it is: ``false-01 image class confidence.png``."""
+    _, _, said = path.stem.partition(" ")
+    return Picture(path.read_bytes(), "png", path.stem, said)
 
 
 # -- cross-validation --------------------------------------------------------------------------------------------------
@@ -481,7 +500,7 @@ def methods_of(run: Mapping[str, Any]) -> str:
         said = " × ".join(f"{v:.4g}" for v in (worked if isinstance(worked, list) else [worked]))
         words.append(f"Images were resampled to {said} nm per voxel.")
     thresholds = ", ".join(f"{value:g} ({kind})" for kind, value in _thresholds(run).items())
-    if thresholds:
+    if thresholds and any(model.get("chosen_on") for model in models):
         words.append(f"Confidence thresholds ({thresholds}) were fixed on annotated images not used for learning.")
     if run.get("mask"):
         words.append("Only the part of each image inside a mask was analysed.")

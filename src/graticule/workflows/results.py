@@ -21,6 +21,9 @@ MARK = "run.json"
 VERDICTS = "candidates.csv"
 """Of an evaluation: all candidates with what they are, and the objects missed."""
 
+ERRORS = "errors"
+"""Of an evaluation: pictures of single false and missed objects."""
+
 JOURNALS = "review"
 """Folder, in a result's, of what reviewers decided on it: never replaced by a newer result."""
 
