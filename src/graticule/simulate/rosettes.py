@@ -26,7 +26,7 @@ from graticule.simulate.epithelium import Group, Seeds, lone, ring, settled
 from graticule.simulate.fields import Random, smooth_field
 
 CLEAR = 1.35  # no five cells but a rosette's are within so many times the radius in which they meet …
-ROUNDS = 8  # … which as many rounds of moving them apart mostly reach
+ROUNDS = 12  # … which as many rounds of moving them apart mostly reach
 NUDGE = 0.45  # by this, in cell diameters
 TRIES = 40  # places tried for a group before it is left out
 EDGES = 0.25  # share of images with an edge of the tissue, or a hole
@@ -117,7 +117,7 @@ class RosetteScenes:
         wanted = [] if rng.random() < self.empty else _rosettes(rng, _some(rng, self.rosettes, per_image))
         rosettes = _placed(rng, wanted, places, [])
         others = _placed(rng, _near_misses(rng, _some(rng, self.near_misses, per_image)), places, rosettes)
-        seeds = settled(rng, low, high, rosettes + others, rounds=int(rng.integers(4, 13)))
+        seeds = settled(rng, low, high, rosettes + others, rounds=int(rng.integers(5, 15)))
         outside = _outside(rng, self.shape_px) if rng.random() < EDGES else np.zeros(self.shape_px, bool)
         held = np.flatnonzero(~seeds.free)[: sum(len(group.place) for _, group in rosettes)]
         middles = np.array([middle for middle, _ in rosettes]).reshape(-1, 2)
@@ -172,7 +172,7 @@ def _some(rng: Random, span: tuple[int, int], times: float) -> int:
 def _rosettes(rng: Random, count: int) -> list[Group]:
     """Half of them round a small cell; the more cells the rarer."""
     sizes = rng.choice([5, 6, 7, 8, 9], count, p=[0.34, 0.28, 0.2, 0.11, 0.07])
-    inner = np.where(rng.random(count) < 0.5, rng.uniform(0.06, 0.12, count), 0.0)
+    inner = np.where(rng.random(count) < 0.5, rng.uniform(0.05, 0.095, count), 0.0)
     return [ring(rng, int(size), inner=float(radius)) for size, radius in zip(sizes, inner, strict=True)]
 
 
@@ -211,7 +211,7 @@ def _bent(rng: Random, shape: tuple[int, int], *, cell_px: float) -> Array:
     grid = np.stack(np.meshgrid(*[np.arange(n, dtype=float) for n in shape], indexing="ij"), axis=-1) / cell_px
     drift_px = max(max(shape) / 2, 4 * cell_px)
     for amount, correlation_px in (
-        (rng.uniform(0, 0.08) * drift_px / cell_px, drift_px),  # sizes of cells drift
+        (rng.uniform(0, 0.05) * drift_px / cell_px, drift_px),  # sizes of cells drift
         (rng.uniform(0.02, 0.07), 0.5 * cell_px),  # borders are curved
         (rng.uniform(0.005, 0.02), 3.0),  # and rough
     ):
@@ -259,13 +259,13 @@ def _apart(rng: Random, sheet: Sheet, rosettes: Array, held: Array, cell_px: flo
 def _mistaken(rng: Random, sheet: Sheet, errors: float, cell_px: float) -> Array:
     """The cells as a segmentation with errors finds them."""
     seeds = sheet.seeds
-    place = seeds.place + 0.06 * errors * rng.standard_normal(seeds.place.shape)
+    place = seeds.place + 0.035 * errors * rng.standard_normal(seeds.place.shape)
     cut = np.flatnonzero(rng.random(len(seeds)) < 0.015 * errors)
     half = 0.25 * _directions(rng, len(cut))
     place[cut] -= half
     seeds = replace(seeds, place=place).with_more(place[cut] + 2 * half, seeds.weight[cut])
     rough = [smooth_field(rng, sheet.outside.shape, correlation_px=4.0) for _ in range(2)]
-    places = sheet.places + 0.03 * errors * np.stack(rough, axis=-1)
+    places = sheet.places + 0.02 * errors * np.stack(rough, axis=-1)
     cells = Sheet(places, seeds, sheet.outside).cells()
     cells = _joined(rng, cells, 0.006 * errors)
     missing = rng.random(len(seeds) + 1) < 0.006 * errors
