@@ -36,6 +36,8 @@ COMMANDS = {
     "simulate": "Make images whose contents are known exactly, as a dataset to try things on.",
     "train": "Learn from annotated images: one model file.",
     "predict": "Find what a model was made for, in your images: a folder of results for each.",
+    "review": "Look at what was found and decide, in a browser or in napari: nothing is lost.",
+    "reviewed": "What was decided in reviews, what that proves, and a dataset to learn from.",
     "evaluate": "How right a model is on annotated images that it has not seen.",
     "cross-validate": "How right a model will be on the next specimen: each is held out once.",
     "report": "A page about a run, to keep and to send: counts, certainty, how it was made, a methods paragraph.",
