@@ -8,7 +8,9 @@ import argparse
 def main() -> None:
     """Open a window, and wait until it is closed."""
     parser = argparse.ArgumentParser(prog="python -m graticule.napari", description=__doc__)
-    parser.add_argument("out", nargs="?", default="", help="what graticule predict wrote: OUT, or OUT/NAME of one image")
+    parser.add_argument(
+        "out", nargs="?", default="", help="what graticule predict wrote: OUT, or OUT/NAME of one image"
+    )
     parser.add_argument("--who", default="", help="reviewer's name; unless given, yours on this machine")
     given = parser.parse_args()
     import napari

@@ -8,7 +8,8 @@ from graticule.review.item import Status
 
 STATUS: Mapping[Status, str] = {"open": "#F0E442", "accepted": "#56B4E9", "rejected": "#D55E00"}
 """Yellow, sky blue, vermilion."""
-FRAME = "#FFFFFF"
+LIGHT, DARK = "#FFFFFF", "#000000"
+"""Lines side by side, to be seen on any grey."""
 DRAWN = "#CC79A7"
 """Reddish purple: what is being drawn."""
 

@@ -15,7 +15,8 @@ TITLE = "Graticule review"
 def open_window(path: str | Path = "", who: str = "", **viewer: Any) -> tuple[Any, ReviewPanel]:
     """A viewer and its review panel; with `path`, the review of that folder is open. `napari.run` then waits."""
     window = napari.Viewer(title=TITLE, **viewer)
-    _, panel = window.window.add_plugin_dock_widget("graticule", TITLE)
+    panel = ReviewPanel(window)
+    window.window.add_dock_widget(panel, name=TITLE, area="right")
     if str(path):
         panel.open(path, who)
     return window, panel

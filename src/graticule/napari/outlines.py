@@ -75,7 +75,7 @@ class Outlines:
             return None
         box = _around(inside)
         numbers = self._numbers(box)
-        self._boxes.update(_boxes_of(np.where(np.isin(numbers, list(touched)), numbers, 0), box.start))
+        self._remember(_boxes_of(np.where(np.isin(numbers, list(touched)), numbers, 0), box.start))
         new = self._coded(numbers)
         at = box.relative_to(self.box.start)
         differs = np.nonzero(new != self.voxels[at.slices()])
@@ -91,6 +91,12 @@ class Outlines:
         """``(*box.shape)`` booleans: the voxels of an object."""
         mask: Array = self.voxels // STEP == number
         return mask
+
+    def _remember(self, boxes: Mapping[int, Box]) -> None:
+        """Where objects are and where they were: taking a decision back puts them there again."""
+        for number, box in boxes.items():
+            before = self._boxes.get(number)
+            self._boxes[number] = box if before is None else _around([before, box])
 
     def _numbers(self, box: Box) -> Array:
         return self._session.state.outlines(box, statuses=("open", "accepted", "rejected"))

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QFont
 from qtpy.QtWidgets import (
     QFileDialog,
     QGridLayout,
@@ -29,7 +28,9 @@ from graticule.review import Audit
 from graticule.review.audit import Estimate
 from graticule.workflows.review import reviewer
 
-PLAIN, REFUSED, TOLD = "", f"color: {STATUS['rejected']};", f"color: {STATUS['open']};"
+LETTER_PX = 15
+LARGE = f"font-size: {LETTER_PX}px;"
+PLAIN, REFUSED, TOLD = LARGE, f"{LARGE} color: {STATUS['rejected']};", f"{LARGE} color: {STATUS['open']};"
 DOTS = {"open": "to decide", "accepted": "accepted", "rejected": "rejected"}
 
 
@@ -130,14 +131,9 @@ class ReviewPanel(QWidget):
             return
         self.scene = Scene(self.viewer, reviewing.session, reviewing.reviewed, reviewing.focus)
         self.scene.bind({**self._keys(KEYS), **self._digits()})
-        self.scene.zoom_to(self._canvas_px())
-        self.viewer.scale_bar.visible = True
+        self.scene.zoom_to(min(self.viewer.canvas.size))
+        self.viewer.canvas.overlays.scale_bar.visible = True
         self._show_keys(reviewing.session.outlined, reviewing.session.kinds)
-
-    def _canvas_px(self) -> float:
-        window = self.window()
-        middle = getattr(window, "centralWidget", lambda: None)()
-        return float(min(middle.width(), middle.height())) if middle is not None else 600.0
 
     # -- keys ------------------------------------------------------------------------------------------------------------
 
@@ -168,7 +164,6 @@ class ReviewPanel(QWidget):
         if self.message.styleSheet() != style:
             self.message.setStyleSheet(style)
         self.message.setText(change.said)
-        self.message.repaint()
 
     def _show_progress(self) -> None:
         reviewing = self.reviewing
@@ -180,14 +175,20 @@ class ReviewPanel(QWidget):
         if session is None:
             return
         progress = session.progress
-        self.bar.setMaximum(max(1, progress.turns))
-        self.bar.setValue(progress.turns_done)
+        self._fill_bar(progress.turns_done, progress.turns)
         whole = progress.decided + progress.open
         self.counts.setText(
             f"{progress.decided} of {whole} decided ({progress.accepted} right, {progress.rejected} wrong); "
             f"{progress.turns_done} of {progress.turns} turns"
         )
         self.estimates.setText(estimates(session.audit))
+
+    def _fill_bar(self, done: int, turns: int) -> None:
+        """Without Qt's painting the whole window at once for it."""
+        self.bar.setUpdatesEnabled(False)
+        self.bar.setMaximum(max(1, turns))
+        self.bar.setValue(done)
+        self.bar.setUpdatesEnabled(True)
 
     def _show_keys(self, outlined: bool, kinds: tuple[str, ...]) -> None:
         means = {key.step for key in keys_for(outlined)}
@@ -205,13 +206,14 @@ class ReviewPanel(QWidget):
         column.addLayout(self._row(QLabel("reviewer"), self.who, self._button("Open", self._open_typed)))
         for label in (self.title, self.message, self.question, self.counts, self.estimates, self.legend):
             label.setWordWrap(True)
-            label.setTextFormat(Qt.TextFormat.RichText if label in (self.title, self.legend) else Qt.TextFormat.PlainText)
-        large = QFont(self.font())
-        large.setPointSizeF(large.pointSizeF() * 1.25)
-        self.message.setFont(large)
-        self.message.setMinimumHeight(3 * self.message.fontMetrics().height())
-        self.message.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-        self.question.setMinimumHeight(2 * self.question.fontMetrics().height())
+            label.setTextFormat(
+                Qt.TextFormat.RichText if label in (self.title, self.legend) else Qt.TextFormat.PlainText
+            )
+        self._say(Change(" "))
+        self.question.setStyleSheet(LARGE)
+        for label, lines in ((self.question, 2), (self.message, 3)):
+            label.setMinimumHeight(lines * (LETTER_PX + 6))
+            label.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         for widget in (self.title, self.question, self.message, self.bar, self.counts, self.estimates, self.legend):
             column.addWidget(widget)
         column.addLayout(self._key_buttons())
@@ -225,7 +227,8 @@ class ReviewPanel(QWidget):
     def _key_buttons(self) -> QGridLayout:
         grid = QGridLayout()
         grid.setSpacing(2)
-        for place, key in enumerate(KEYS):
+        places = {key: place for outlined in (False, True) for place, key in enumerate(keys_for(outlined))}
+        for key, place in places.items():
             button = self._button(f"{key.key}   {key.words}", lambda _=False, name=key.step: self.step(name))
             button.setStyleSheet("text-align: left; padding: 3px;")
             self._buttons[key.step] = button

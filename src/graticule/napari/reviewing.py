@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
@@ -67,6 +68,13 @@ class Focus:
     item: int
     frame_um: Field
     centre_um: tuple[float, ...]
+    stream: Stream
+
+
+class _Seen(TypedDict):
+    """With what every decision on what is in front is signed."""
+
+    seen_um: Field
     stream: Stream
 
 
@@ -184,7 +192,9 @@ class Reviewing:
             self._cut = None
         try:
             if self._pen is not None and name not in ("add", "redraw", "undo"):
-                raise AnnotationError("found an outline that is being drawn; finish it with the same key, or leave it with U")
+                raise AnnotationError(
+                    "found an outline that is being drawn; finish it with the same key, or leave it with U"
+                )
             return step()
         except (GraticuleError, OSError) as error:
             return Change(_line(error), refused=True, drawing=self._pen is not None)
@@ -260,7 +270,9 @@ class Reviewing:
     def _redraw(self, region: Region | None) -> Change:
         session, item = self.the_session, self._item()
         if not session.outlined:
-            raise AnnotationError("found a point to draw an outline for; need an outlined object; move it with H instead")
+            raise AnnotationError(
+                "found a point to draw an outline for; need an outlined object; move it with H instead"
+            )
         if self._pen is None or not self._pen.item:
             return self._draw(item.id, "mend its outline, then press R again; U leaves it")
         if region is None:
@@ -271,7 +283,9 @@ class Reviewing:
 
     def _draw(self, item: int, words: str) -> Change:
         if self._pen is not None:
-            raise AnnotationError("found an outline that is being drawn; finish it with the same key, or leave it with U")
+            raise AnnotationError(
+                "found an outline that is being drawn; finish it with the same key, or leave it with U"
+            )
         self._pen = _Pen(item)
         return Change(words, drawing=True)
 
@@ -350,7 +364,7 @@ class Reviewing:
             raise AnnotationError("found no object at the cursor; point at one, and press the key again")
         return found
 
-    def _seen(self) -> dict[str, object]:
+    def _seen(self) -> _Seen:
         assert self.focus is not None
         return {"seen_um": self.focus.frame_um, "stream": self.focus.stream}
 

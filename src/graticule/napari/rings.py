@@ -62,7 +62,7 @@ class Rings:
     def _symbol(self, item: Item) -> str:
         """A cross for what is not there; else its class's."""
         if item.status == "rejected":
-            return "cross"
+            return "x"
         return SYMBOLS[self._session.kinds.index(item.kind) % len(SYMBOLS)]
 
     def _diameter(self, item: Item) -> float:

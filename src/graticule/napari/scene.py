@@ -13,7 +13,7 @@ from napari.utils.colormaps import CyclicLabelColormap
 
 from graticule.box import Box
 from graticule.image import Array, Image
-from graticule.napari.colours import CODES, DRAWN, FRAME, STATUS, SYMBOLS
+from graticule.napari.colours import CODES, DARK, DRAWN, LIGHT, STATUS, SYMBOLS
 from graticule.napari.outlines import Outlines
 from graticule.napari.reviewing import Change, Focus
 from graticule.napari.rings import RING_WIDTH, Rings, rgba
@@ -26,7 +26,7 @@ IMAGE_WHOLE, IMAGE_PART = 2**26, 2**24
 
 MARGIN = 1.15
 """What fits on the screen, in frames."""
-LINE = 1 / 300
+LINE = 1 / 250
 """Width of the frame's lines, as a share of its side."""
 TICK = 1 / 14
 """Length of the four ticks that point at what is in front, as a share of the frame's side."""
@@ -70,15 +70,16 @@ class Scene:
         self._hold_image(focus.frame_um)
         if self.outlines is not None and self.outlines.show(focus.frame_um):
             self._replace_outlines()
-        self._frame_layer.data = frame_lines(focus, self._view_um)
-        self._frame_layer.visible = True
+        self._frame_layer.data = self._lines(focus)
+        if not self._frame_layer.visible:
+            self._frame_layer.visible = True
         for axis, place in enumerate(focus.centre_um[:-2]):
             self.viewer.dims.set_point(axis, place)
-        self.viewer.camera.center = (0.0, *focus.centre_um[-2:])
+        self.viewer.scene.camera.center = (0.0, *focus.centre_um[-2:])
 
     def zoom_to(self, canvas_px: float) -> None:
         """Let a frame fill the shorter side of the canvas."""
-        self.viewer.camera.zoom = max(canvas_px, 1.0) / (MARGIN * self._view_um)
+        self.viewer.scene.camera.zoom = max(canvas_px, 1.0) / (MARGIN * self._view_um)
 
     def update(self, change: Change) -> None:
         """Show what a step changed."""
@@ -175,6 +176,7 @@ class Scene:
             blending="additive" if number else "translucent_no_depth",
             rgb=False,
             multiscale=False,
+            projection_mode="none",
             **placed,
         )
 
@@ -190,11 +192,18 @@ class Scene:
             border_width=RING_WIDTH,
             border_width_is_relative=True,
             symbol=[ring.symbol for ring in rows] if rows else SYMBOLS[0],
-            out_of_slice_display=self.image.ndim == 3,
             units=(UM,) * self.image.ndim,
         )
         layer.editable = False
+        if self.image.ndim == 3:
+            self._cut_rings(layer, max((ring.diameter_um for ring in rows), default=0.0) / 2)
         return layer
+
+    def _cut_rings(self, layer: Any, reach_um: float) -> None:
+        """In a volume, show of each ring what the plane cuts of its ball."""
+        layer.projection_mode = "rescale_spherical"
+        margin = (reach_um, 0.0, 0.0)
+        self.viewer.dims.margin_left, self.viewer.dims.margin_right = margin, margin
 
     def _update_rings(self, rings: Rings, ids: tuple[int, ...]) -> None:
         if not ids:
@@ -245,16 +254,25 @@ class Scene:
         self.proposals.translate = self._placed(self.outlines.place, self.outlines.box)["translate"]
 
     def _add_frame(self) -> Any:
+        lines = self._lines(None)
         return self.viewer.add_vectors(
-            np.zeros((0, 2, 2)),
-            ndim=2,
+            lines,
             name="in front",
             edge_width=LINE * self._view_um,
-            edge_color=FRAME,
+            edge_color=[LIGHT, DARK] * (len(lines) // 2),
             vector_style="line",
-            opacity=0.9,
             units=(UM, UM),
         )
+
+    def _lines(self, focus: Focus | None) -> Array:
+        """Those of `frame_lines`, and two without length that keep the layer's extent, and so spare napari work."""
+        low, high = (np.array(corner[-2:]) for corner in extent_um(self.image))
+        reach = 3 * TICK * self._view_um
+        anchors = [((low - reach), (0, 0)), ((high + reach), (0, 0))]
+        lines = (
+            frame_lines(focus, self._view_um) if focus is not None else np.zeros((2 * (4 + 4), 2, 2)) + low[None, None]
+        )
+        return np.concatenate([np.array([[a, b] for a, b in anchors], float), lines])
 
     @staticmethod
     def _placed(image: Image, box: Box) -> dict[str, Any]:
@@ -264,13 +282,23 @@ class Scene:
 
 
 def frame_lines(focus: Focus, view_um: float) -> Array:
-    """``(N, 2, 2)``: start and direction, ``y, x`` in µm, of the lines of a frame and of the ticks around its centre."""
+    """``(16, 2, 2)``: start and direction, ``y, x`` in µm, of the lines of a frame and of ticks around what is in it.
+
+    They come in pairs side by side, a light and a dark one, which show on any grey. Ticks of a field have no length.
+    """
     (top, left), (bottom, right) = focus.frame_um[0][-2:], focus.frame_um[1][-2:]
-    high, wide = bottom - top, right - left
-    lines = [((top, left), (0, wide)), ((bottom, left), (0, wide)), ((top, left), (high, 0)), ((top, right), (high, 0))]
-    if focus.item:
-        y, x = focus.centre_um[-2:]
-        gap, tick = 1.5 * TICK * view_um, TICK * view_um
-        for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-            lines.append(((y + dy * gap, x + dx * gap), (dy * tick, dx * tick)))
+    high, wide, line = bottom - top, right - left, LINE * view_um
+    pairs = [
+        ((top, left), (0, wide), (-line, 0)),
+        ((bottom, left), (0, wide), (line, 0)),
+        ((top, left), (high, 0), (0, -line)),
+        ((top, right), (high, 0), (0, line)),
+    ]
+    y, x = focus.centre_um[-2:]
+    tick = TICK * view_um if focus.item else 0.0
+    for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        pairs.append(((y + dy * 1.5 * tick, x + dx * 1.5 * tick), (dy * tick, dx * tick), (dx * line, dy * line)))
+    lines = []
+    for start, along, aside in pairs:
+        lines += [(start, along), (np.add(start, aside), along)]
     return np.array(lines, float)
