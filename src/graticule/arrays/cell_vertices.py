@@ -55,16 +55,17 @@ class Vertices:
         return len(self.cells)
 
 
-def find_vertices(cells: Array, radius_px: float, *, at_least: int = 3) -> Vertices:
+def find_vertices(cells: Array, radius_px: float, *, at_least: int = 3, small_px: float = 0.0) -> Vertices:
     """Places that `at_least` cells come within `radius_px` of, each where most of them do.
 
     `cells` are labels ``(y, x)``, 0 where there is no cell; lines of 0 between cells count as theirs. At the frame and at
     the edge of the tissue only those count that are there. Two places may share cells: no place nearby, one step after the
-    other without fewer cells, has more of them. In raster order.
+    other without fewer cells, has more of them. In raster order. Cells no larger than a disc of radius `small_px` (0:
+    `radius_px`) do not count.
     """
     numbers = np.unique(np.append(cells, 0))
     closed = without_gaps(cells)
-    reached, small = _reach(closed, radius_px)
+    reached, small = _reach(closed, radius_px, small_px or radius_px)
     crowded = np.where(reached >= at_least, reached, 0)
     tops = label_values(local_maxima(crowded, connectivity=2) & (crowded > 0), connectivity=2)
     places = sorted(_middle(tops, number, where) for number, where in _objects(tops))
@@ -77,9 +78,9 @@ def find_vertices(cells: Array, radius_px: float, *, at_least: int = 3) -> Verti
     )
 
 
-def find_rosettes(cells: Array, radius_px: float, *, at_least: int = ROSETTE_CELLS) -> Vertices:
+def find_rosettes(cells: Array, radius_px: float, *, at_least: int = ROSETTE_CELLS, small_px: float = 0.0) -> Vertices:
     """Like `find_vertices`, but places that share three cells or more are one: that with the most cells, and all of theirs."""
-    single = find_vertices(cells, radius_px, at_least=at_least)
+    single = find_vertices(cells, radius_px, at_least=at_least, small_px=small_px)
     order = sorted(range(len(single)), key=lambda i: (-len(single.cells[i]), single.spread_px[i], i))
     chosen: dict[int, set[int]] = {}
     for index in order:
@@ -95,16 +96,34 @@ def find_rosettes(cells: Array, radius_px: float, *, at_least: int = ROSETTE_CEL
     )
 
 
+def numbered_rosettes(cells: Array, rosettes: Vertices) -> Array:
+    """``uint16 (y, x)``: the number, from 1, of the rosette that each pixel's cell is part of.
+
+    A cell of two rosettes is part of that whose middle is nearer. Lines of 0 between cells stay 0.
+    """
+    owner = np.zeros(int(cells.max()) + 1, np.uint16)
+    nearest = np.full(len(owner), np.inf)
+    parts = [sorted({*here, *inner}) for here, inner in zip(rosettes.cells, rosettes.inner, strict=True)]
+    involved = sorted({cell for part in parts for cell in part})
+    middles = dict(zip(involved, ndimage.center_of_mass(cells > 0, cells, involved), strict=True))
+    for number, (part, middle) in enumerate(zip(parts, rosettes.position_px, strict=True), start=1):
+        for cell in part:
+            away = float(np.hypot(*(np.asarray(middles[cell]) - middle)))
+            if away < nearest[cell]:
+                owner[cell], nearest[cell] = number, away
+    return np.asarray(owner[cells])
+
+
 def meeting(cells: Array, radius_px: float) -> Array:
     """``int16 (y, x)``: how many cells come within `radius_px` of each pixel, but for those no larger than that disc."""
-    return _reach(without_gaps(cells), radius_px)[0]
+    return _reach(without_gaps(cells), radius_px, radius_px)[0]
 
 
-def _reach(closed: Array, radius_px: float) -> tuple[Array, Array]:
+def _reach(closed: Array, radius_px: float, small_px: float) -> tuple[Array, Array]:
     """How many large cells come near each pixel; and of each number, whether its cell is small."""
     if not radius_px > 0:
         raise SettingsError(f"found a radius of {radius_px} pixels within which cells meet; need more than 0")
-    small = np.bincount(closed.ravel()) <= np.pi * radius_px**2
+    small = np.bincount(closed.ravel()) <= np.pi * small_px**2
     reached = np.zeros(closed.shape, np.int16)
     for number, where in _objects(closed):
         if not small[number]:

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from graticule.arrays.cell_vertices import MEET_DIAMETERS, Vertices, find_rosettes
+from graticule.arrays.cell_vertices import MEET_DIAMETERS, find_rosettes, numbered_rosettes
 from graticule.arrays.cells import cell_diameter_px
 from graticule.errors import SettingsError
 from graticule.example import Example
@@ -99,7 +99,7 @@ class RosetteScenes:
         rng = np.random.default_rng(seed)
         sheet = self._sheet(rng)
         cells = sheet.cells()
-        truth = numbered(cells, find_rosettes(cells, MEET_DIAMETERS * cell_diameter_px(cells)))
+        truth = numbered_rosettes(cells, find_rosettes(cells, MEET_DIAMETERS * cell_diameter_px(cells)))
         # Drawn after the truth is known, so that both pictures of a seed show the same tissue.
         shown = _recorded(rng, cells, self.cell_px) if self.show == "membranes" else self._segmented(rng, sheet, cells)
         spacing = (self.spacing_um, self.spacing_um)
@@ -148,21 +148,6 @@ class Sheet:
             return cells
         share = np.bincount(cells.ravel(), outside.ravel()) / np.maximum(np.bincount(cells.ravel()), 1)
         return np.where(share[cells] > 0.5, np.int32(0), cells)
-
-
-def numbered(cells: Array, rosettes: Vertices) -> Array:
-    """``uint16``: the number, from 1, of the rosette that each cell is part of; of two, that whose middle is nearer."""
-    owner = np.zeros(int(cells.max()) + 1, np.uint16)
-    nearest = np.full(len(owner), np.inf)
-    parts = [sorted({*here, *inner}) for here, inner in zip(rosettes.cells, rosettes.inner, strict=True)]
-    involved = sorted({cell for part in parts for cell in part})
-    middles = dict(zip(involved, ndimage.center_of_mass(cells > 0, cells, involved), strict=True))
-    for number, (part, middle) in enumerate(zip(parts, rosettes.position_px, strict=True), start=1):
-        for cell in part:
-            away = float(np.hypot(*(np.asarray(middles[cell]) - middle)))
-            if away < nearest[cell]:
-                owner[cell], nearest[cell] = number, away
-    return np.asarray(owner[cells])
 
 
 def _some(rng: Random, span: tuple[int, int], times: float) -> int:

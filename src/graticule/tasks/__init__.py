@@ -11,6 +11,7 @@ from graticule.tasks import beads, beads_log, rosettes, tissue
 from graticule.tasks.beads import Beads
 from graticule.tasks.beads_log import LogBeads
 from graticule.tasks.rosettes import Rosettes
+from graticule.tasks.rosettes_vertices import RosettesVertices
 from graticule.tasks.tissue import Tissue
 from graticule.tasks.tissue_baselines import TissueDog, TissueOtsu
 from graticule.tasks.tissue_texture import TissueTexture
@@ -18,7 +19,9 @@ from graticule.tasks.tissue_texture import TissueTexture
 TASKS: dict[str, type[Any]] = {Beads.name: Beads, Tissue.name: Tissue, Rosettes.name: Rosettes}
 """Every task that can be trained, by name. To add one, write its file and name it here."""
 
-LABEL_FREE: dict[str, type[Any]] = {kind.name: kind for kind in (TissueTexture, TissueOtsu, TissueDog)}
+LABEL_FREE: dict[str, type[Any]] = {
+    kind.name: kind for kind in (TissueTexture, TissueOtsu, TissueDog, RosettesVertices)
+}
 """Methods that need no training, by the name that `--model` takes in place of a file."""
 
 PRESETS: dict[str, Mapping[str, Mapping[str, Any]]] = {
