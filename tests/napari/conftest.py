@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import warnings
@@ -11,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.napari.screen import virtual_display
 
 NEEDED = "the napari tests need `pip install -e '.[napari]'`"
 TRY_QT = "from qtpy.QtWidgets import QApplication; QApplication([])"
@@ -34,35 +35,14 @@ def viewers() -> None:
 @pytest.fixture(scope="session")
 def display(viewers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """What a process needs in its environment to show a window, and this one has."""
-    settings = str(tmp_path_factory.mktemp("napari") / "settings.yaml")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NAPARI_CONFIG", settings)
-        server = _virtual_display() if sys.platform == "linux" and shutil.which("Xvfb") else None
-        try:
-            if server is not None:
-                patch.setenv("DISPLAY", server[1])
-                patch.setenv("QT_QPA_PLATFORM", "xcb")
-            elif sys.platform == "linux" and not os.environ.get("DISPLAY"):
-                pytest.skip("the napari tests need a display: set DISPLAY, or install Xvfb")
-            _check_qt()
-            yield dict(os.environ)
-        finally:
-            if server is not None:
-                server[0].terminate()
-                server[0].wait()
-
-
-def _virtual_display() -> tuple[subprocess.Popen[bytes], str]:
-    """Xvfb at the first free number, and its address."""
-    read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x900x24", "-nolisten", "tcp"]
-    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
-    os.close(write)
-    with os.fdopen(read) as told:
-        number = told.readline().strip()
-    if not number:
-        pytest.skip("the napari tests need a display: Xvfb is there, but does not start")
-    return server, f":{number}"
+    with pytest.MonkeyPatch.context() as patch, virtual_display() as screen:
+        patch.setenv("NAPARI_CONFIG", str(tmp_path_factory.mktemp("napari") / "settings.yaml"))
+        for name, value in screen.items():
+            patch.setenv(name, value)
+        if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+            pytest.skip("the napari tests need a display: set DISPLAY, or install Xvfb")
+        _check_qt()
+        yield dict(os.environ)
 
 
 def _check_qt() -> None:
