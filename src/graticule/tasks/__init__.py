@@ -34,6 +34,7 @@ PRESETS: dict[str, Mapping[str, Mapping[str, Any]]] = {
 BASELINES: dict[str, Callable[[Any, Sequence[Example]], Task]] = {
     Beads.name: beads_log.baseline,
     Tissue.name: tissue.baseline,
+    Rosettes.name: rosettes.baseline,
 }
 """By task name: a classical method for the same classes, tuned on annotated examples; printed beside every figure."""
 

@@ -57,8 +57,8 @@ class LabelEvaluation:
         Of all images together: ``dice``, ``dice[CLASS]`` …, and how many voxels are right, false and missed.
     by_image
         The same for each image alone.
-    curve
-        Where objects are proposed: what each threshold would find, and at what price.
+    proposals, curve
+        Where objects are proposed: for each example what another threshold would find, and how good all that would be.
     """
 
     task: Task
@@ -67,6 +67,7 @@ class LabelEvaluation:
     pooled: Scores
     by_image: Mapping[str, Scores]
     seconds: float
+    proposals: tuple[events.At, ...] = ()
     curve: Froc | None = None
 
     @property
@@ -114,7 +115,7 @@ def evaluate_labels(
             say(f"{number}/{len(examples)}  {example.name}")
     done = judged_labels(task, examples, found)
     curve = froc(proposals, examples) if proposals else None
-    return replace(done, curve=curve, seconds=time.monotonic() - began)
+    return replace(done, proposals=tuple(proposals), curve=curve, seconds=time.monotonic() - began)
 
 
 def _proposals(task: Task, candidates: Result, image: Image, threshold: float) -> Labels:
