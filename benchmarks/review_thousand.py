@@ -62,11 +62,11 @@ def line(name: str, taken: list[float]) -> tuple[str, float]:
     blocks = [1e3 * statistics.median(taken[n : n + BLOCK]) for n in range(0, len(taken) - BLOCK + 1, BLOCK)]
     first, last = 1e3 * statistics.median(taken[:BLOCK]), 1e3 * statistics.median(taken[-BLOCK:])
     each = " ".join(f"{ms:.0f}" for ms in blocks)
-    return (
+    text = (
         f"{name}: {len(taken)} decisions; median of the first {BLOCK}: {first:.1f} ms, of the last: {last:.1f} ms, ratio "
-        f"{last / first:.2f}\n  medians of each {BLOCK}, ms: {each}\n",
-        last / first,
+        f"{last / first:.2f}\n  medians of each {BLOCK}, ms: {each}\n"
     )
+    return text, last / first
 
 
 def main() -> None:
