@@ -80,4 +80,5 @@ $(CORE): $(MADE) pyproject.toml constraints.txt
 
 $(DEV): $(CORE)
 	@$(PIP) -c constraints.txt -e '.[dev,web]'
+	@$(PIP) -c constraints.txt -e '.[napari]' || echo "napari cannot be installed here: its tests will be skipped"
 	@touch $(DEV)
