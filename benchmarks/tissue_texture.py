@@ -25,6 +25,7 @@ from graticule.io.dataset import load
 from graticule.metrics.overlap import class_overlaps
 from graticule.results import Labels
 from graticule.tasks import LABEL_FREE
+from graticule.tasks.masking import Masking
 from graticule.tasks.tissue_texture import TissueTexture
 from graticule.workflows.predict import predict
 from machine import facts
@@ -39,7 +40,7 @@ def methods() -> dict[str, Any]:
     without = {
         f"  without {term}": replace(whole, terms=tuple(t for t in whole.terms if t != term)) for term in whole.terms
     }
-    return {name: kind() for name, kind in LABEL_FREE.items()} | without
+    return {name: kind() for name, kind in LABEL_FREE.items() if issubclass(kind, Masking)} | without
 
 
 def mask(task: Any, image: Image) -> Labels:
