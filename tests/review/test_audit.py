@@ -82,3 +82,19 @@ def test_no_miss_in_the_fields_searched_still_leaves_room_for_some() -> None:
     found = audit(items, (1,), every, every[:3])
     assert found.missed.value == 0 and found.missed.low == 0 and 5 < found.missed.high < 15
     assert found.recall.value == 1 and found.recall.low < 0.2
+
+
+def test_fields_are_looked_up_once_each_however_many_were_searched() -> None:
+    """The estimates are shown after every decision: their cost must not be fields times fields searched."""
+    asked = []
+
+    class Counted(tuple):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            asked.append(self)
+            return super().__hash__()
+
+    every = [Counted(((float(n), 0.0), (n + 1.0, 1.0))) for n in range(200)]
+    assert audit({}, [], every, every[:100]).missed is not None
+    assert len(asked) <= 2 * (len(every) + 100)

@@ -94,7 +94,8 @@ def _missed(items: Mapping[int, Item], fields_um: Sequence[Field], looked: Seque
     The interval is the wider of Poisson's exact one for the count (Garwood 1936) and Student's over the fields, which
     knows of clusters.
     """
-    chosen = [field for field in fields_um if field in set(looked)]
+    searched = set(looked)
+    chosen = [field for field in fields_um if field in searched]
     if not chosen:
         return None
     added = np.array([i.position_um for i in items.values() if i.origin == "added" and i.status == "accepted"])
