@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from starlette.testclient import TestClient
 
 from graticule.web.app import review_app
 from graticule.web.desk import Desk, Laid
-from tests.web.tables import Review, write_outlined, write_points
+from graticule.workflows.review import journal_of
+from tests.web import browsing
+from tests.web.serving import Server
+from tests.web.tables import Review, lines_of, write_outlined, write_points
 
 
 @pytest.fixture
@@ -48,3 +52,42 @@ def outlined(client) -> Review:
     review = Review(client, "cells")
     review.begin()
     return review
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser; the tests that need one are skipped by name where there is none."""
+    pytest.importorskip("playwright", reason="Playwright's Python package is not installed")
+    if browsing.chromium() is None:
+        pytest.skip("Debian's chromium is not installed")
+    with browsing.browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[Server]:
+    """One for all tests of a module: each reviews under a name of its own."""
+    out = tmp_path_factory.mktemp("page") / "out"
+    write_points(out)
+    write_outlined(out)
+    with Server(out, "--audit", "0.5") as started:
+        yield started
+
+
+@pytest.fixture
+def at(chromium: Any, server: Server, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+    """Opens the page at a result, as a reviewer who is new; no script may have failed on it."""
+    who = re.sub(r"\W+", "-", request.node.name)[:60]
+    pages = []
+
+    def opening(result: str = "grid", **size: int) -> Any:
+        page = browsing.open_page(chromium, server.address, result, who, **size)
+        page.journal = lambda: lines_of(journal_of(server.run / result, who))
+        pages.append(page)
+        browsing.ready(page)
+        return page
+
+    yield opening
+    for page in pages:
+        assert page.faults == []
+        page.context.close()

@@ -212,7 +212,6 @@ async function deliver() {
   for (let tries = 0; ; tries++) {
     try {
       const answer = await api.ask(api.path(known.sheet, "decisions"), asked);
-      keep(null);
       at("link").textContent = "";
       await acknowledged(asked, answer, lost);
       return true;
@@ -242,7 +241,8 @@ async function acknowledged(asked, answer, lost) {
   }
   log(asked.request, answer.said);
   say(`Saved: ${answer.said}.`, "saved");
-  if (!current) await refetch();
+  if (!current) await refetch(); // until then nothing more is decided: the page might show what is no more
+  keep(null);
   if (answer.outlines) view.outlinesOf = "";
   known.adopted = answer.items.find((item) => item.origin === "added");
   showChrome();
