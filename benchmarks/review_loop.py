@@ -37,9 +37,10 @@ from machine import facts
 
 BUDGET = 50
 CANDIDATES = 0.1  # confidence down to which proposals are shown
-VIEW_UM = 0.12
+VIEW_UM = 0.04  # about four of the larger beads: what a glance at one proposal takes in
+SMALL = Beads(epochs=(16,), width=0.25, neck_channels=32, head_channels=16, patch_px=128)
 FIRST = BeadScenes(shape_px=(384, 384))
-OTHER = BeadScenes(shape_px=(1536, 1536), noise=1.6, faint=0.3, touching=0.2)
+OTHER = BeadScenes(shape_px=(1536, 1536), noise=1.4, faint=0.25, touching=0.15)
 UNSEEN = replace(OTHER, shape_px=(768, 768))
 RESULTS = Path(__file__).parent / "results" / "review" / "loop.txt"
 
@@ -47,7 +48,7 @@ RESULTS = Path(__file__).parent / "results" / "review" / "loop.txt"
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(6)))
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--audit", type=float, default=0.2)
     parser.add_argument("--diversity", type=float, default=0.5)
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -84,7 +85,7 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 def one(seed: int, given: argparse.Namespace) -> tuple[float, dict[str, float], str]:
     with tempfile.TemporaryDirectory(prefix="review-loop-") as name:
         folder = Path(name)
-        base = train(Beads(epochs=(12,)), list(FIRST.examples(4, seed=seed)), folder / "base", seed=seed, device="cpu")
+        base = train(SMALL, list(FIRST.examples(4, seed=seed)), folder / "base", seed=seed, device="cpu")
         [pool] = OTHER.examples(1, seed=1000 + seed)
         unseen = list(UNSEEN.examples(6, seed=2000 + seed))
         wide = replace(base, task=replace(base.task, thresholds=(CANDIDATES,) * len(base.task.classes)))
