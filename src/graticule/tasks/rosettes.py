@@ -104,7 +104,7 @@ class Rosettes:
     window_px: int = 640
     overlap_px: int = 128
 
-    epochs: int = 30
+    epochs: int = 18
     steps: int = 25
     batch: int = 4
     patch_px: int = 160
