@@ -9,10 +9,12 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from graticule.review import Region
 from graticule.web.app import review_app
+from graticule.web.guard import Access
 from graticule.workflows.review import journal_of, load_result, open_review
 from tests.web.tables import Review, lines_of, write_points
 
@@ -278,3 +280,26 @@ def test_the_page_and_its_parts_are_served(client) -> None:
         assert f"page/{name}" in page.text or name == "draw.js"
         assert client.get(f"/page/{name}").status_code == 200
     assert "http://" not in page.text.replace("http://www.w3.org", "") and "https://" not in page.text
+
+
+def test_another_application_can_mount_it_under_any_path(out) -> None:
+    dashboard = FastAPI()
+    dashboard.mount("/review", review_app([out], access=Access("secret")))
+    with TestClient(dashboard, base_url="http://127.0.0.1:7860", follow_redirects=False) as client:
+        entered = client.get("/review/?key=secret")
+        assert (entered.status_code, entered.headers["location"]) == (303, "/review/")
+        assert client.get("/review/page/review.js").status_code == 200
+        assert client.get("/review/api/results").json()["results"][1]["name"] == "grid"
+        begun = client.post("/review/api/results/grid/reviews", json={"who": "ada"})
+        assert begun.json()["standing"]["open"] == 20
+
+
+def test_results_of_the_same_name_are_told_apart(tmp_path) -> None:
+    for run in ("a", "b"):
+        write_points(tmp_path / run / "out", seed=len(run))
+    with TestClient(review_app([tmp_path / "a" / "out", tmp_path / "b" / "out"])) as client:
+        names = [result["name"] for result in client.get("/api/results").json()["results"]]
+        assert names == ["grid", "grid (2)"]
+        client.post("/api/results/grid (2)/reviews", json={"who": "ada"})
+    assert not (tmp_path / "a" / "out" / "grid" / "review").exists()
+    assert (tmp_path / "b" / "out" / "grid" / "review" / "ada.jsonl").exists()

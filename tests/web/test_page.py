@@ -28,6 +28,7 @@ def known(page, what: str):
 def until_item(page) -> int:
     """Checks fields until an object is in front; its id."""
     while known(page, "known.turn.item") == 0:
+        page.evaluate("() => { window.graticule.known.looked = true; }")
         press(page, "c")
     return known(page, "known.turn.item")
 
@@ -103,6 +104,14 @@ def test_an_object_is_moved_to_the_cursor_divided_joined_and_opened_again(at) ->
     put_cursor(page, y + 2, x)
     press(page, "j")
     assert page.journal()[-1]["what"] == "merge" and set(page.journal()[-1]["ids"]) == {item, *line["new"]}
+
+
+def test_keys_work_whatever_was_touched_last(at) -> None:
+    page = at()
+    page.click("summary:has-text('Look')")
+    page.focus("#contrast")
+    press(page, "y" if known(page, "known.turn.item") else "c")
+    assert len(page.journal()) == 1
 
 
 def test_an_outline_is_drawn_with_the_mouse(at) -> None:
@@ -263,7 +272,7 @@ def test_the_page_takes_the_keys_that_napari_takes(at) -> None:
 
 def test_a_volume_is_looked_through_plane_by_plane(tmp_path, chromium) -> None:
     write_points(tmp_path / "out", "stack", count=6, shape=(9, 80, 100))
-    with Server(tmp_path / "out") as server:
+    with Server(tmp_path / "out", "--audit", "0.5") as server:
         page = open_page(chromium, server.address)  # with one result and a name nothing is asked
         ready(page)
         item = until_item(page)
@@ -275,4 +284,13 @@ def test_a_volume_is_looked_through_plane_by_plane(tmp_path, chromium) -> None:
         seen = lines_of(journal_of(tmp_path / "out" / "stack", "ada"))[-1]["seen_um"]
         planes = sorted((round(z), round(z) + (-1 if round(z) > 0 else 1)))
         assert [seen[0][0], seen[1][0]] == pytest.approx([planes[0] - 0.5, planes[1] + 0.5])
+        until_field(page)
+        page.keyboard.press("c")
+        page.wait_for_selector("#said.refused")
+        assert page.inner_text("#said").startswith("You saw planes")
+        for _ in range(9):
+            page.keyboard.press("PageDown")
+        for _ in range(9):
+            page.keyboard.press("PageUp")
+        assert press(page, "c") == "Saved: checked the frame."
         page.context.close()

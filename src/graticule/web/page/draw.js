@@ -6,6 +6,7 @@ const DASHES = { open: [6, 4], accepted: [], rejected: [2, 4] };
 const SHAPES = ["circle", "square", "diamond", "up", "down", "hexagon"];
 const TILE = 256; // pixels of a picture
 const KEPT = 600; // tiles
+const WHOLE = 64e6; // pixels of a plane up to which a small picture of all of it is kept behind the tiles
 const UNKNOWN_PX = 10; // radius of a ring around what has no known size
 const SMALLEST_PX = 6;
 
@@ -165,10 +166,11 @@ export class View {
   paintTiles(dense) {
     const fine = 2 ** Math.max(0, Math.floor(Math.log2(1 / (this.scale * Math.min(...this.spacing) * dense)) + 1e-9));
     const coarse = 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(...this.plane) / TILE)));
-    const { context } = this;
+    const { context } = this, small = this.plane[0] * this.plane[1] <= WHOLE;
+    for (const [y, x] of this.grid(fine)) this.tile(fine, y, x, true); // asked for before the whole, which takes longer
     context.filter = this.filter;
     for (let step = Math.max(coarse, fine); step >= fine; step /= 2) {
-      const wanted = step === fine || step === coarse;
+      const wanted = step === coarse && small;
       context.imageSmoothingEnabled = this.scale * Math.min(...this.spacing) * dense * step < 1.6;
       for (const [y, x] of this.grid(step)) {
         const tile = this.tile(step, y, x, wanted);
@@ -223,12 +225,12 @@ export class View {
 
   paintFrame() {
     const [a, b] = this.frame.map((corner) => this.toScreen(corner.slice(-2))), { context } = this;
-    const [height, width] = this.size;
-    context.fillStyle = "rgba(0,0,0,.35)";
+    const [height, width] = this.size, isSmall = b[0] - a[0] < height / 3 && b[1] - a[1] < width / 3;
+    context.fillStyle = "rgba(0,0,0,.3)";
     context.beginPath();
     context.rect(0, 0, width, height);
     context.rect(a[1], a[0], b[1] - a[1], b[0] - a[0]);
-    context.fill("evenodd");
+    if (!isSmall) context.fill("evenodd"); // whoever looks at the whole image shall see it
     context.beginPath();
     context.rect(a[1], a[0], b[1] - a[1], b[0] - a[0]);
     this.stroke(COLOURS.frame, 1.5);

@@ -144,7 +144,7 @@ function onItem(id, stream) {
 // Puts a turn in front of the reviewer.
 function face(turn, stay = false) {
   known.turn = turn;
-  known.seenFrame = false;
+  known.seenFrame = known.looked = false;
   view.cut = null;
   setMode("");
   view.current = turn?.item ?? 0;
@@ -288,7 +288,7 @@ async function goOn(asked, answer) {
 const STEPS = [
   { key: "Y", step: "accept", words: "Accept", part: "verdicts", need: "item", run: () => decide("accept", { ids: [known.turn.item] }) },
   { key: "N", step: "reject", words: "Reject", part: "verdicts", need: "item", run: () => decide("reject", { ids: [known.turn.item] }) },
-  { key: "C", step: "look", words: "All in the frame is marked", part: "verdicts", need: "field", wide: true, run: () => decide("look", { seen_um: known.turn.field }) },
+  { key: "C", step: "look", words: "All in the frame is marked", part: "verdicts", need: "field", wide: true, run: look },
   { key: "K", step: "skip", words: "Skip", part: "verdicts", need: "", run: skip },
   { key: "U", step: "undo", words: "Take back", part: "verdicts", need: "undo", run: () => decide("undo", { seen_um: null }) },
   { key: "I", step: "add", words: "Add at the cursor", part: "corrections", need: "", run: add },
@@ -320,6 +320,21 @@ function take(step) {
   return say(why[step.need] ?? "That is not possible here.", "refused");
 }
 
+// All planes of a frame have to be looked at before it counts as searched.
+function look() {
+  const [from, to] = planesOf(known.turn.field), [first, last] = known.planes;
+  if (view.isVolume && (first > from || last < to) && !known.looked) {
+    known.looked = true;
+    return say(`You saw planes ${first + 1} to ${last + 1}, but the frame goes from ${from + 1} to ${to + 1}. Press C again if nothing is missing in any.`, "refused");
+  }
+  return decide("look", { seen_um: known.turn.field });
+}
+
+function planesOf(field) {
+  const [low, high] = field.map((corner) => (corner[0] - known.sheet.origin_um[0]) / known.sheet.spacing_um[0]);
+  return [Math.max(0, Math.ceil(low - 1e-6)), Math.min(known.sheet.shape[0] - 1, Math.floor(high + 1e-6))];
+}
+
 async function skip() {
   if (!known.turn) return nextImage();
   const turn = known.turn;
@@ -338,7 +353,7 @@ const classNow = () => known.sheet.kinds[known.adding] ?? "";
 
 function add() {
   if (known.sheet.outlined) return draw("add");
-  return point("add", (um) => decide("add", { at_um: [um], kind: classNow(), diameter_um: known.sheet.diameters_um[classNow()] ?? null }));
+  return point("add", (um) => decide("add", { at_um: [um], kind: classNow(), diameter_um: known.sheet.diameters_um[classNow()] ?? null, seen_um: null }));
 }
 
 // Does something where the mouse points; without one on the picture, waits for a click.
@@ -455,7 +470,7 @@ function finishDrawing() {
   setMode("");
   view.refresh();
   if (line.length < 3) return say("That was too small for an outline: draw around it with the mouse held down.", "refused");
-  return decide(what, { outline_um: line, ...(what === "add" ? { kind: classNow() } : { ids: [known.turn.item] }) });
+  return decide(what, { outline_um: line, ...(what === "add" ? { kind: classNow(), seen_um: null } : { ids: [known.turn.item] }) });
 }
 
 // At most 2,000 of the places a mouse went through.
@@ -464,7 +479,8 @@ const thinned = (line) => line.filter((_, i) => i % Math.ceil(line.length / 2000
 // -- keys ------------------------------------------------------------------------------------------------------------
 
 addEventListener("keydown", (event) => {
-  if (at("desk").hidden || event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "checkbox") return;
+  const { tagName, type } = event.target, isMove = /^(Arrow|Page)/.test(event.key);
+  if (at("desk").hidden || event.ctrlKey || event.metaKey || event.altKey || tagName === "SELECT" || (type === "range" && isMove)) return;
   const key = event.key.length === 1 ? event.key.toUpperCase() : event.key;
   const step = STEPS.find((s) => s.key === (key === "=" ? "+" : key));
   if (MOVES[key]) view.pan(...MOVES[key].map((v) => v * 60));
