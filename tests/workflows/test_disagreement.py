@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from graticule import io
 from graticule.checkpoint import Checkpoint
+from graticule.errors import CheckpointError
 from graticule.image import Image
 from graticule.results import Labels, Points
 from graticule.review import Proposals
+from graticule.simulate import RosetteScenes
 from graticule.tasks import LABEL_FREE, LogBeads
-from graticule.workflows.disagreement import disagreement
+from graticule.workflows.disagreement import disagreement, doubts
+from graticule.workflows.predict_files import Job, load_models, predict_file
+from graticule.workflows.review import load_result
 from tests.synthetic import scattered
 
 TASK = LogBeads(classes=("6nm",), diameters_nm=(6,), match_nm=(5,), working_nm=0.6, thresholds=(0.3,))
@@ -67,3 +73,18 @@ def test_turned_views_find_what_the_image_shows_where_it_is(view: tuple) -> None
         example.image, proposals(example), [Checkpoint(TASK)], within_um=REACH, views=[(0, False), view]
     )
     assert max(plain.values()) == 0
+
+
+def test_the_models_that_made_a_result_are_asked_again_and_others_are_not(tmp_path: Path) -> None:
+    scenes = RosetteScenes(shape_px=(256, 256), show="cells")
+    [example] = scenes.examples(1, seed=1)
+    io.write(Labels(example.image), tmp_path / "cells.tif")
+    file, method = tmp_path / "vertices.safetensors", LABEL_FREE["rosettes-vertices"]()
+    Checkpoint(method).save(file)
+    predict_file(tmp_path / "cells.tif", Job(models=load_models([file]), files=(file,), out=tmp_path / "out"))
+    reviewed = load_result(tmp_path / "out" / "cells")
+    assert len(reviewed.proposals.items) >= 1
+    assert set(doubts(reviewed, device="cpu").values()) == {0.0}
+    Checkpoint(method, {"other": np.zeros(1)}).save(file)
+    with pytest.raises(CheckpointError, match="another model"):
+        doubts(reviewed)

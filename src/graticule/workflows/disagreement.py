@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
 from graticule.checkpoint import Checkpoint
+from graticule.errors import CheckpointError
 from graticule.image import Array, Image
 from graticule.inference.augment import D4, symmetric
 from graticule.inference.store import Store
 from graticule.metrics.detection import match
 from graticule.results import Points
 from graticule.review import Proposals
+from graticule.workflows.collect import reach_um
 from graticule.workflows.predict import Setup, finding, is_outlining, on_voxels_of, outlining, set_up, within
+from graticule.workflows.predict_files import load_model
+from graticule.workflows.provenance import sha256
+from graticule.workflows.results import MARK
+from graticule.workflows.review import Reviewed
 
 MOST = 0.5
 """An outlined proposal is found by a member that fills at least this share of it."""
@@ -46,6 +54,25 @@ def disagreement(
     share = votes / len(members)
     doubt = 4 * share * (1 - share)
     return {item.id: float(value) for item, value in zip(proposals.items, doubt, strict=True)}
+
+
+def doubts(reviewed: Reviewed, *, device: str = "auto") -> dict[int, float]:
+    """`disagreement` on a result, among the models that made it, each under all eight views."""
+    run = json.loads((reviewed.folder / MARK).read_text(encoding="utf-8"))
+    models = [_model(about) for about in run.get("models", ())]
+    return disagreement(reviewed.image, reviewed.proposals, models, within_um=reach_um(reviewed), device=device)
+
+
+def _model(about: Mapping[str, Any]) -> Checkpoint:
+    """The model a run names; refused if its file is another one now."""
+    file = Path(about.get("file") or about.get("method", ""))
+    if "file" in about and (not file.is_file() or sha256(file) != about.get("sha256")):
+        found = "another model" if file.is_file() else "nothing"
+        raise CheckpointError(
+            f"{file}: found {found} there; need the model that made this result, to ask it again; put it back, or review "
+            "without --disagreement"
+        )
+    return load_model(file)
 
 
 def _finds(setup: Setup, proposals: Proposals, within_um: float) -> Array:
