@@ -154,8 +154,7 @@ def confidence(cells: Array, radius_px: float, *, least: int = ROSETTE_CELLS) ->
         rosettes = find_rosettes(cells, 2 * radius_px * step / RADII, at_least=least, small_px=radius_px)
         numbers = numbered_rosettes(cells, rosettes)
         graded[numbers > 0] = round((1 - step / RADII) * STEPS) / STEPS
-        if 2 * step >= RADII:
-            graded[_between(numbers)] = 0
+        graded[_between(numbers)] = 0
     return graded
 
 
