@@ -239,6 +239,42 @@ def test_a_finished_image_is_followed_by_the_next(hands: Hands, tmp_path: Path) 
     assert len([layer for layer in hands.viewer.layers if layer.name == "image"]) == 1
 
 
+def test_a_panel_that_is_closed_lets_go_of_journal_layers_and_keys(hands: Hands, tmp_path: Path) -> None:
+    from graticule.napari.panel import ReviewPanel
+
+    folder = write_result(tmp_path)
+    hands.panel.close_review()
+    dock = hands.viewer.window.add_dock_widget(ReviewPanel(hands.viewer), name="another")
+    other = dock.widget()
+    other.open(folder, "ada")
+    assert other.reviewing.session is not None
+    hands.panel.open(folder, "ada")
+    assert "in use" in hands.said
+    hands.viewer.window.remove_dock_widget(dock)
+    hands.settle()
+    assert other.reviewing is None and not hands.viewer.keymap
+    assert "proposals" not in hands.viewer.layers
+    hands.panel._bind()
+    opened(hands, folder)
+
+
+def test_layers_that_somebody_removed_do_not_stop_a_review(hands: Hands, tmp_path: Path) -> None:
+    opened(hands, write_result(tmp_path))
+    item = hands.decide_fields()
+    hands.viewer.layers.remove(hands.viewer.layers["proposals"])
+    hands.settle()
+    hands.viewer.layers.selection.active = hands.viewer.layers["image"]
+    assert hands.press("Y") == f"accepted {item}"
+
+
+def test_a_review_opens_beside_a_layer_in_pixels(hands: Hands, tmp_path: Path) -> None:
+    hands.panel.close_review()
+    hands.viewer.add_image(np.zeros((20, 20)), name="other")
+    item = opened(hands, write_result(tmp_path)).decide_fields()
+    assert hands.press("Y") == f"accepted {item}"
+    hands.viewer.layers.remove(hands.viewer.layers["other"])
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="None is immortal from Python 3.12 on")
 def test_long_reviews_lose_no_references_to_none(hands: Hands, tmp_path: Path) -> None:
     """Some Qt bindings drop one with many a call: napari then aborts after an hour's work, so such are not to be had."""

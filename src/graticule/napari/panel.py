@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
     QFileDialog,
     QGridLayout,
@@ -48,7 +49,8 @@ class ReviewPanel(QWidget):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
         self.viewer = napari_viewer
-        self.reviewing: Reviewing | None = None
+        self._begun: list[Reviewing] = []
+        self.destroyed.connect(partial(_let_go, self._begun))
         self.scene: Scene | None = None
         self.folder = QLineEdit(placeholderText="folder of results")
         self.who = QLineEdit(reviewer())
@@ -68,20 +70,30 @@ class ReviewPanel(QWidget):
         if who:
             self.who.setText(who)
         try:
-            self.reviewing = Reviewing(Path(path), self.who.text())
+            self._begun.append(Reviewing(Path(path), self.who.text()))
         except (GraticuleError, OSError) as error:
             self._say(Change(" ".join(str(error).split()), refused=True))
             return
-        self._done(self.reviewing.open_image(0))
+        self._done(self._begun[0].open_image(0))
 
     def close_review(self) -> None:
         """Let go of the journal, and take the layers away."""
         if self.scene is not None:
             self.scene.remove()
             self.scene = None
-        if self.reviewing is not None:
-            self.reviewing.close()
-            self.reviewing = None
+        _let_go(self._begun)
+
+    @property
+    def reviewing(self) -> Reviewing | None:
+        """The review that is open."""
+        return self._begun[0] if self._begun else None
+
+    def changeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """When the dock is closed napari takes the panel out of it, and keeps neither: let go of journal and keys."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.close_review()
+            self._unbind()
 
     # -- steps -----------------------------------------------------------------------------------------------------------
 
@@ -141,6 +153,10 @@ class ReviewPanel(QWidget):
         """Also while another layer than ours is active, as far as that has no other use for the key."""
         for key, action in {**self._keys(KEYS), **self._digits()}.items():
             self.viewer.bind_key(key, action, overwrite=True)
+
+    def _unbind(self) -> None:
+        for key in (*self._keys(KEYS), *DIGITS):
+            self.viewer.bind_key(key, None)
 
     def _keys(self, keys: tuple[Key, ...]) -> dict[str, Callable[[Any], None]]:
         def press(name: str) -> Callable[[Any], None]:
@@ -265,6 +281,12 @@ class ReviewPanel(QWidget):
         for line in (self.folder, self.who):
             line.clearFocus()
         self.window().setFocus()
+
+
+def _let_go(begun: list[Reviewing]) -> None:
+    """Of journals, so that others may have them."""
+    while begun:
+        begun.pop().close()
 
 
 def estimates(audit: Audit) -> str:

@@ -91,8 +91,9 @@ class Scene:
                 self.proposals.data_setitem(patch.places, patch.values)
 
     def front(self) -> None:
-        """Let keys reach the proposals."""
-        self.viewer.layers.selection.active = self.proposals
+        """Let keys reach the proposals, unless somebody removed them."""
+        if self.proposals in self.viewer.layers:
+            self.viewer.layers.selection.active = self.proposals
 
     def bind(self, keys: Mapping[str, Callable[[Any], None]]) -> None:
         """Let keys act whichever of our layers is active."""
