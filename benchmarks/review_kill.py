@@ -1,7 +1,7 @@
 """Nothing lost: kill -9 napari at random moments of a review; whatever it had acknowledged on screen is in the journal.
 
 napari runs in a process of its own, in a real window on a virtual display, and is reviewed by key events. That process
-writes each text of the panel's message line to a pipe when Qt has painted it. After the kill, every acknowledgement that came
+writes each text of the panel's message line to a pipe the moment Qt paints it. After the kill, every acknowledgement that came
 through has to be a line of the journal, in the same order; the next process goes on with the same journal.
 """
 
@@ -20,7 +20,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,15 +63,12 @@ def review(folder: Path, pipe: int, seed: int) -> None:
 
     viewer, panel = open_window(folder, "ada")
 
-    def tell(text: str) -> None:
-        os.write(pipe, json.dumps(text).encode() + b"\n")
-
     class Painted(QObject):
-        """Tells what was painted."""
+        """Tells what is painted, just before it is: so nothing can be on screen that was not told."""
 
         def eventFilter(self, label: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
             if event.type() == QEvent.Type.Paint:
-                QTimer.singleShot(0, partial(tell, label.text()))
+                os.write(pipe, json.dumps(label.text()).encode() + b"\n")
             return False
 
     painted = Painted()
