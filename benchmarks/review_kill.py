@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -184,8 +185,8 @@ def main() -> None:
         review(given.review, given.pipe, given.seed)
         return
     with stage() as (folder, environment):
-        if not environment.get("DISPLAY") and sys.platform == "linux":
-            print("skipped: needs a display; install Xvfb")
+        if find_spec("napari") is None or (not environment.get("DISPLAY") and sys.platform == "linux"):
+            print("skipped: needs napari (pip install -e '.[napari]') and a display (Xvfb)")
             return
         report(folder, environment, given.kills, given.seed)
 

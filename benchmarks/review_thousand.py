@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,8 @@ def main() -> None:
 
     with virtual_display() as screen, tempfile.TemporaryDirectory() as folder:
         os.environ.update(screen, NAPARI_CONFIG=f"{folder}/settings.yaml")
-        if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-            print("skipped: needs a display; install Xvfb")
+        if find_spec("napari") is None or (sys.platform == "linux" and not os.environ.get("DISPLAY")):
+            print("skipped: needs napari (pip install -e '.[napari]') and a display (Xvfb)")
             return
         text, worst = measured(Path(folder), given.seed)
     print(text, end="")
