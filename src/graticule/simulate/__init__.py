@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from graticule.simulate.beads import BeadScenes
+from graticule.simulate.particles import ParticleScenes
 from graticule.simulate.rosettes import RosetteScenes
 from graticule.simulate.spots import SpotScenes
 from graticule.simulate.tissue import TissueScenes
 
-SCENES: dict[str, type[BeadScenes] | type[RosetteScenes] | type[SpotScenes] | type[TissueScenes]] = {
+Scenes = BeadScenes | ParticleScenes | RosetteScenes | SpotScenes | TissueScenes
+
+SCENES: dict[str, type[Scenes]] = {
     "beads": BeadScenes,
+    "particles": ParticleScenes,
     "rosettes": RosetteScenes,
     "spots": SpotScenes,
     "tissue": TissueScenes,
 }
 """What can be simulated, by the name a user types."""
 
-__all__ = ["SCENES", "BeadScenes", "RosetteScenes", "SpotScenes", "TissueScenes"]
+__all__ = ["SCENES", "BeadScenes", "ParticleScenes", "RosetteScenes", "SpotScenes", "TissueScenes"]
