@@ -100,16 +100,11 @@ def test_a_radius_of_nothing_is_refused():
 
 
 def test_a_rosette_torn_into_two_places_is_one_with_all_its_cells():
-    y, x = np.mgrid[:60, :90]
-    # Five cells at x = 40 and five at x = 49, three of them the same ones.
-    cells = np.where(y < 30, 1, 2)
-    cells[(x < 40) & (np.abs(y - 30) < (40 - x) * 0.5)] = 3
-    cells[(x < 40) & (y < 30) & (30 - y > (40 - x) * 0.5) & (30 - y < (40 - x) * 2)] = 4
-    cells[(x > 49) & (np.abs(y - 30) < (x - 49) * 0.5)] = 5
-    cells[(x > 49) & (y < 30) & (30 - y > (x - 49) * 0.5) & (30 - y < (x - 49) * 2)] = 6
-    cells[(x >= 40) & (x <= 49) & (y >= 29) & (y <= 31)] = 2
-    once = find_rosettes(cells, 7.0)
-    assert len(once) == 1 and set(once.cells[0]) == {1, 2, 3, 4, 5, 6}
+    above = np.repeat([1, 2, 3, 4, 5], [20, 5, 5, 5, 20])
+    cells = np.concatenate([np.tile(above, (30, 1)), np.full((30, 55), 6)])
+    apart, once = find_vertices(cells, 6.0, at_least=5), find_rosettes(cells, 6.0)
+    assert apart.cells == ((1, 2, 3, 4, 6), (2, 3, 4, 5, 6))
+    assert once.cells == ((1, 2, 3, 4, 5, 6),)
 
 
 def test_rosettes_are_numbered_and_a_cell_of_two_is_the_nearer_ones():

@@ -180,6 +180,18 @@ def test_uneven_light_and_few_grey_levels_change_little():
     assert boundary_f1(outline_cells(drawn(cells) + 400 * ramp), cells) > 0.95
 
 
+def test_texture_in_cells_does_not_cut_them_nor_do_gaps_in_borders_join_them():
+    cells = tissue(2, side=300, diameter=50)
+    rng = np.random.default_rng(0)
+    texture = ndimage.gaussian_filter(rng.standard_normal(cells.shape), 2.0)
+    gaps = ndimage.gaussian_filter(rng.standard_normal(cells.shape), 3.0)
+    grey = drawn(cells).astype(float)
+    textured = outline_cells(grey + 12 * texture / texture.std())
+    assert boundary_f1(textured, cells) > 0.95 and abs(textured.max() / cells.max() - 1) < 0.1
+    torn = outline_cells(np.where(gaps > gaps.std(), np.minimum(grey, 25), grey))
+    assert abs(torn.max() / cells.max() - 1) < 0.1
+
+
 def test_scale_and_offset_of_grey_levels_do_not_matter():
     grey = drawn(tissue(3)).astype(np.float32)
     assert np.array_equal(outline_cells(grey), outline_cells(4 * grey + 64))
