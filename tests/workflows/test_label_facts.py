@@ -57,3 +57,17 @@ def test_check_tells_the_share_of_every_class(tmp_path):
     assert "5.0% tissue" in str(report)
     assert any("two" in warning and "nothing is outlined" in warning for warning in report.warnings)
     assert report.images[0].shares == {"tissue": 0.05}
+
+
+def test_numbers_of_cells_are_counted_and_not_taken_for_grey_levels(tmp_path):
+    cells = np.arange(36).reshape(6, 6).repeat(12, 0).repeat(12, 1).astype(np.uint16)
+    rosettes = np.zeros((72, 72), np.uint8)
+    rosettes[:24, :24], rosettes[40:70, 40:70] = 1, 2
+    one = example(rosettes, "one")
+    numbered = Example("one", Image(cells, "yx", (0.04, 0.04)), one.truth)
+    dataset.write(tmp_path / "set", [numbered, example(rosettes, "grey")], classes=("rosette",))
+    report = check(tmp_path / "set")
+    by_name = {each.name: each for each in report.images}
+    assert by_name["one"].cells[0] == 35 and by_name["grey"].cells is None
+    assert "35 cells of 13.5 pixels (median diameter), marked: 28.5% rosette in 2 objects" in str(report)
+    assert not any("one" in warning for warning in report.warnings if "grey" in warning)

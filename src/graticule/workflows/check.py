@@ -154,7 +154,7 @@ def _pair(example: Example, truth: Points, i: int, j: int) -> str:
 
 def _grey_warnings(images: Sequence[ImageFacts]) -> list[str]:
     said = []
-    for one in images:
+    for one in (one for one in images if one.cells is None):  # numbers of cells are no grey levels
         for share, end in zip(one.clipped, ("black", "white"), strict=True):
             if share > CLIPPED:
                 said.append(f"{one.name}: {share:.0%} of the pixels are fully {end}; were grey levels cut off?")

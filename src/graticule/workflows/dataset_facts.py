@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from graticule.arrays.cells import cell_diameter_px, looks_like_cells
 from graticule.arrays.evidence import contrast_at, evidence, measured_diameter, polarity_of
 from graticule.example import Example
 from graticule.image import Array, Image
@@ -40,6 +41,8 @@ class ImageFacts:
         How many of them lie where the annotation is not complete.
     shares
         Of labels: share of the annotated voxels that each class has.
+    cells
+        Where the image holds numbers of cells in place of grey levels: how many, and their median diameter in pixels.
     """
 
     name: str
@@ -52,6 +55,7 @@ class ImageFacts:
     objects: Mapping[str, int]
     outside_mask: int
     shares: Mapping[str, float] = field(default_factory=dict)
+    cells: tuple[int, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,17 @@ def image_facts(name: str, image: Image, example: Example | None, classes: Seque
         objects=objects,
         outside_mask=outside,
         shares=shares,
+        cells=_cells(image),
     )
+
+
+def _cells(image: Image) -> tuple[int, float] | None:
+    if image.axes != "yx" or np.prod(image.shape) > SAMPLE * 16:
+        return None
+    pixels = np.asarray(image.data[...])
+    if not looks_like_cells(pixels):
+        return None
+    return len(np.setdiff1d(np.unique(pixels), [0])), cell_diameter_px(pixels)
 
 
 def _sample(image: Image) -> Array:
@@ -171,9 +185,14 @@ def image_line(one: ImageFacts) -> str:
     """For people."""
     size = " x ".join(map(str, one.shape))
     spacing = " x ".join(f"{s:.6g}" for s in dict.fromkeys(one.spacing_um))
-    grey = f"{one.grey[0]:.4g} … {one.grey[2]:.4g}"
-    marked = shares_said(one.shares) or ", ".join(f"{count} {name}" for name, count in one.objects.items()) or "nothing"
-    return f"{one.name}: {size} ({one.axes}, {one.dtype}), {spacing} µm per pixel, grey {grey}, marked: {marked}"
+    seen = f"grey {one.grey[0]:.4g} … {one.grey[2]:.4g}"
+    if one.cells is not None:
+        seen = f"{one.cells[0]} cells of {one.cells[1]:.3g} pixels (median diameter)"
+    objects = ", ".join(f"{count} {name}" for name, count in one.objects.items())
+    marked = shares_said(one.shares) or objects or "nothing"
+    if one.cells is not None and one.shares and objects:
+        marked += f" in {objects}"
+    return f"{one.name}: {size} ({one.axes}, {one.dtype}), {spacing} µm per pixel, {seen}, marked: {marked}"
 
 
 def class_line(one: ClassFacts) -> str:

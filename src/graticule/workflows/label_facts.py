@@ -51,7 +51,7 @@ def _about_shares(example: Example, classes: Sequence[str]) -> str:
     shares = class_shares(example, classes)
     whole = sum(shares.values())
     if whole == 0:
-        return f"labels/{example.name}: nothing is outlined; is it the right file?"
+        return f"labels/{example.name}: nothing is outlined; is it the right file, or is there nothing to find?"
     if whole == 1:
         return f"labels/{example.name}: every voxel is outlined, nothing is background; is it the right file?"
     if whole > 1 - LITTLE:
