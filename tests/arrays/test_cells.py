@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from graticule.arrays.cells import boundaries, cell_diameter_px, looks_like_cells, outline_cells, resized, without_gaps
+from graticule.arrays.cells import boundaries, cell_diameter_px, looks_like_cells, outline_cells, without_gaps
 from graticule.errors import AnnotationError
 from graticule.io import read
 from graticule.simulate.rosettes import RosetteScenes
@@ -137,15 +137,6 @@ def test_the_diameter_is_measured_on_whole_cells_with_or_without_lines(seed, lin
     cells = tissue(seed)
     true = 20 * np.sqrt(4 / np.pi)
     assert abs(cell_diameter_px(with_lines(cells) if lines else cells) - true) < 1.5
-
-
-@pytest.mark.parametrize("factor", [0.5, 1.7, 3.0])
-def test_resized_cells_keep_their_numbers_and_are_as_much_larger(factor):
-    cells = tissue()
-    larger = resized(cells, factor)
-    assert larger.shape == tuple(round(n * factor) for n in cells.shape) and larger.dtype == cells.dtype
-    assert set(np.unique(larger)) <= set(np.unique(cells))
-    assert abs(cell_diameter_px(larger) / cell_diameter_px(cells) / factor - 1) < 0.05
 
 
 @pytest.mark.parametrize("cells", [np.ones((40, 50), int), np.zeros((40, 50), int), np.pad(np.full((9, 9), 3), 9)])

@@ -1,7 +1,7 @@
 """Cells of an epithelium as a label image: telling one from a picture of membranes, and making one from such a picture.
 
 A label image has one number per cell, 0 where there is none. Lines of 0 between cells, as many programs leave them, count
-as the cells' border, whatever is up to `GAP_PX` from a cell is taken for that.
+as the cells' border: whatever is up to `GAP_PX` from a cell is taken for that.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def boundaries(cells: Array) -> tuple[Array, Array]:
 
     Thin: one pixel wide, inside the cell whose neighbour to the right or below is another (the inner boundary). Thick:
     that, thickened by `THICK_PX` to either side. The frame of the image is no boundary; the edge of the tissue is.
-    Lines of 0 between cells and cells that touch give the same to a pixel.
+    Lines of 0 between cells give the same as cells that touch, to within a pixel.
     """
     closed = without_gaps(cells)
     thin = np.zeros(closed.shape, bool)
@@ -113,19 +113,14 @@ def cell_diameter_px(cells: Array) -> float:
     if np.count_nonzero(area) < 2:
         raise AnnotationError(
             f"found {np.count_nonzero(area)} cells in an image of {' x '.join(map(str, cells.shape))} pixels; need two or "
-            "more to know how large cells are; give an image with more cells, or say with --cells what it shows"
+            "more to know how large cells are; give an image with more cells, or say what it shows: cells=labels or "
+            "cells=membranes"
         )
     whole = area.copy()
     for edge in (closed[0], closed[-1], closed[:, 0], closed[:, -1]):
         whole[edge] = 0
     counted = whole if whole.any() else area
     return float(np.median(2 * np.sqrt(counted[counted > 0] / np.pi)))
-
-
-def resized(cells: Array, factor: float) -> Array:
-    """The label image `factor` times as large along each axis (at least one pixel), every pixel as its nearest one was."""
-    rows, columns = (_nearest(length, max(1, round(length * factor))) for length in cells.shape)
-    return np.asarray(cells[np.ix_(rows, columns)])
 
 
 def without_gaps(cells: Array) -> Array:
