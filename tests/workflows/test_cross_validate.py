@@ -7,6 +7,7 @@ import pytest
 from graticule.errors import DatasetError
 from graticule.simulate import TissueScenes
 from graticule.tasks.beads import Beads
+from graticule.tasks.rosettes import Rosettes
 from graticule.tasks.tissue import Tissue
 from graticule.workflows import cross_validate as module
 from graticule.workflows.cross_validate import cross_validate
@@ -97,3 +98,10 @@ def test_a_single_volume_is_cut_into_slabs_none_of_which_is_on_both_sides():
     for fold in result.folds:
         assert not set(fold.fold.train) & set(fold.fold.held_out)
         assert len(fold.fold.held_out) == 1
+
+
+def test_of_proposals_a_line_tells_events():
+    scores = {"event_f1": 0.8, "met": 4.0, "events": 5.0, "false": 1.0, "dice": 0.7}
+    report = module.FoldReport(module.Fold(("a",), ("b",)), (), {}, scores, {**scores, "event_f1": 0.5}, 12.0)
+    assert "event F1 0.800 (met 4 of 5, false 1)  Dice 0.700  baseline event F1 0.500" in module.line(report)
+    assert module.called(Rosettes) == "event F1"

@@ -10,7 +10,9 @@ import tifffile
 
 from graticule.example import Example
 from graticule.image import Image
+from graticule.metrics.events import Froc
 from graticule.results import Labels
+from graticule.tasks.rosettes import Rosettes
 from graticule.tasks.tissue import Tissue
 from graticule.workflows.evaluate_labels import judged_labels, rows, verdict, write_label_evaluation
 
@@ -87,3 +89,33 @@ def test_right_false_and_missed_voxels_are_told_apart_where_the_truth_is_known()
     assert verdict(found, true).data.tolist() == [[1, 2, 3, 0, 0]]
     assert verdict(labels([[1, 2, 2]]), example([[1, 1, 2]], "b")).data.tolist() == [[1, 2, 1]]
     assert verdict(labels([[1, 0]]), example([[255, 0]], "mask")).data.tolist() == [[1, 0]]
+
+
+def proposals(*columns):
+    """Squares of 10 pixels side by side, numbered from 1, from these columns on."""
+    numbers = np.zeros((20, 60), np.uint8)
+    for number, first in enumerate(columns, start=1):
+        numbers[5:15, first : first + 10] = number
+    return numbers
+
+
+def test_of_proposals_events_are_told_before_pixels_and_drawn_whole(tmp_path):
+    cells = np.arange(12).reshape(2, 6).repeat(10, 0).repeat(10, 1) + 1
+    image = Image(cells.astype(np.uint16), "yx", (0.3, 0.3))
+    truth = Example("a", image, labels(proposals(2, 40)))
+    found = labels(proposals(3, 20))
+    done = judged_labels(Rosettes(thresholds=(0.5,)), [truth], [found])
+    assert done.columns[:3] == ("events", "met", "false")
+    curve = Froc(*(np.array([0.5, 1.0]) for _ in range(4)))
+    write_label_evaluation(replace(done, curve=curve), tmp_path / "out", {})
+    (_, pooled) = table_of(tmp_path / "out" / "scores.csv")
+    assert [float(pooled[key]) for key in ("events", "met", "false", "event_recall", "false_per_image")] == [
+        2,
+        1,
+        1,
+        0.5,
+        1,
+    ]
+    assert float(pooled["tp"]) == 90
+    assert json.loads((tmp_path / "out" / "scores.json").read_text())["froc"]["recall"] == [0.5, 1.0]
+    assert (tmp_path / "out" / "froc.png").stat().st_size > 1000

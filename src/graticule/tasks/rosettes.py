@@ -299,6 +299,7 @@ class Rosettes:
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "laptop": {},
+    "demo": {"epochs": 8, "steps": 20},
     "nematostella": {
         "channels": (64, 128, 256, 512, 1024),
         "cell_px": 0.0,
@@ -317,7 +318,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "dropout": 0.3,
     },
 }
-"""Settings by name. `nematostella` is the network and recipe of the model card; it wants a GPU."""
+"""Settings by name. `nematostella` is the network and recipe of the model card; it wants a GPU. `demo` is for a first look."""
 
 
 def baseline(task: Rosettes, examples: Sequence[Example]) -> RosettesVertices:

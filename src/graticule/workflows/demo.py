@@ -18,7 +18,7 @@ from graticule.io.naming import unknown
 from graticule.report.curves import draw_training
 from graticule.results import Points
 from graticule.simulate import SCENES
-from graticule.tasks import BASELINES, TASKS
+from graticule.tasks import BASELINES, PRESETS, TASKS
 from graticule.training.fit import Watch
 from graticule.workflows.choose_settings import choose
 from graticule.workflows.cross_validate import called, find
@@ -34,6 +34,9 @@ from graticule.workflows.simulate import simulate
 from graticule.workflows.train import train
 
 Say = Callable[[str], None]
+
+DEMO = "demo"
+"""The preset that a task is shown with, if it has one: what its defaults take too long for."""
 
 HELD_OUT_SEED = 1_000_003
 """Added to the seed for the images that are held out: they share nothing with those learnt from."""
@@ -78,7 +81,7 @@ def demo(
     _begin(out, seed)
     learn = _simulated(task_name, out / "learn", size.learn, size, seed, say)
     test = _simulated(task_name, out / "held-out", size.held_out, size, seed + HELD_OUT_SEED, say)
-    task = choose(kind, learn, size.settings)
+    task = choose(kind, learn, size.settings, preset=DEMO if DEMO in PRESETS.get(task_name, {}) else None)
     examples, unseen = examples_for(task, learn), examples_for(task, test)
     task = task.resolve(examples)
     say(f"training on {len(examples)} images (graticule train {task_name} {out}/learn -o {out}/model.safetensors)")
