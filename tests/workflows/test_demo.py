@@ -82,7 +82,7 @@ def test_tissue_is_shown_in_volumes_with_dice_and_texture_beside(tmp_path):
 
 def test_proposals_are_shown_as_well(tmp_path):
     settings = {"epochs": 1, "steps": 2, "batch": 2, "patch_px": 64, "channels": (4, 8, 8), "cell_px": 12.0}
-    size = Size(learn=3, held_out=1, size_px=160, settings=settings)
+    size = Size(learn=4, held_out=1, size_px=300, settings=settings)
     done = demo("rosettes", tmp_path / "demo", size=size, say=quiet, device="cpu")
     assert done.evaluation.curve is not None and done.baseline is not None
     assert (done.out / "evaluation" / "froc.png").is_file()
