@@ -55,6 +55,14 @@ def test_a_coarse_picture_is_made_of_means_also_at_the_edge() -> None:
     assert coarse[2, 2] == pytest.approx(np.asarray(image.data)[8:, 8:].mean(), rel=1e-5)
 
 
+def test_of_large_blocks_an_even_sample_is_averaged() -> None:
+    image = picture(shape=(64, 96))
+    coarse = read_window(image, Window(0, 32, 2, 2, 32))
+    assert coarse[1, 0] == pytest.approx(np.asarray(image.data)[32:64:4, 32:64:4].mean(), rel=1e-5)
+    odd = read_window(image, Window(0, 0, 2, 2, 20))
+    assert odd[0, 1] == pytest.approx(np.asarray(image.data)[:20, 20:40].mean(), rel=1e-5)
+
+
 def test_large_windows_are_averaged_in_strips_to_the_same(monkeypatch) -> None:
     image = picture()
     whole = read_window(image, Window(0, 0, 90, 130, 3))

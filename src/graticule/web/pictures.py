@@ -24,6 +24,9 @@ PATCH_PX = 256
 LARGEST_PX = 4096
 """Longest side of a picture that is made."""
 
+SAMPLES = 8
+"""Along each side of a block; more would take longer, and nobody would see them."""
+
 READ_AT_ONCE = 8_000_000
 """Pixels held in memory while a coarse picture is averaged."""
 
@@ -33,7 +36,10 @@ KEPT = 64_000_000
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """`height` by `width` pixels of a picture, each the mean of `step` by `step` pixels of plane `z` from `y`, `x` on."""
+    """`height` by `width` pixels of a picture, each the mean of `step` by `step` pixels of plane `z` from `y`, `x` on.
+
+    Of a `step` that is a larger multiple of `SAMPLES`, so many rows and columns of each block are averaged, evenly spread.
+    """
 
     y: int
     x: int
@@ -109,13 +115,14 @@ def read_window(image: Image, window: Window) -> Floats:
         )
     bottom = min(rows, window.y + window.height * window.step)
     right = min(columns, window.x + window.width * window.step)
+    skip = window.step // SAMPLES if window.step % SAMPLES == 0 else 1
     strip = window.step * max(1, READ_AT_ONCE // ((right - window.x) * window.step))
     parts = []
     for top in range(window.y, bottom, strip):
-        at = (slice(top, min(top + strip, bottom)), slice(window.x, right))
+        at = (slice(top, min(top + strip, bottom), skip), slice(window.x, right, skip))
         plane = image.data[(..., *((window.z,) if image.ndim == 3 else ()), *at)]
         pixels = np.asarray(plane, np.float32)
-        parts.append(_means(pixels.reshape(-1, *pixels.shape[-2:]).mean(axis=0), window.step))
+        parts.append(_means(pixels.reshape(-1, *pixels.shape[-2:]).mean(axis=0), window.step // skip))
     return np.concatenate(parts)
 
 

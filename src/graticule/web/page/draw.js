@@ -7,15 +7,23 @@ const SHAPES = ["circle", "square", "diamond", "up", "down", "hexagon"];
 const TILE = 256; // pixels of a picture
 const KEPT = 600; // tiles
 const WHOLE = 64e6; // pixels of a plane up to which a small picture of all of it is kept behind the tiles
+const MANY = 1500, CROWD = 6000; // marks on screen from which they are drawn alike, and as dots
 const UNKNOWN_PX = 10; // radius of a ring around what has no known size
 const SMALLEST_PX = 6;
 
 // A class's ring as a path around x, y.
 export function ring(context, shape, x, y, r) {
   context.beginPath();
+  trace(context, shape, x, y, r);
+}
+
+// The same as a part of the path there is.
+function trace(context, shape, x, y, r) {
   const corners = { square: [4, 45], diamond: [4, 0], up: [3, -90], down: [3, 90], hexagon: [6, 0] }[shape];
-  if (!corners) context.arc(x, y, r, 0, 2 * Math.PI);
-  else {
+  if (!corners) {
+    context.moveTo(x + r, y);
+    context.arc(x, y, r, 0, 2 * Math.PI);
+  } else {
     const [count, turn] = corners, reach = r * (count === 3 ? 1.5 : count === 4 ? 1.48 : 1.12);
     for (let i = 0; i < count; i++) {
       const angle = ((turn + (360 * i) / count) * Math.PI) / 180;
@@ -187,15 +195,21 @@ export class View {
   }
 
   paintTile(tile, step, y, x) {
-    const [a, b] = [[y, x], [y + tile.naturalHeight * step, x + tile.naturalWidth * step]].map((at) => this.toScreen(this.toUm(...at)));
+    const [a, b] = [[y, x], [y + tile.naturalHeight * step, x + tile.naturalWidth * step]].map((at) => this.snapped(at));
     // The last blocks may stand for fewer pixels than `step`; what reaches over the image's edge is cut off.
-    const edge = this.toScreen(this.toUm(...this.plane));
+    const edge = this.snapped(this.plane);
     this.context.save();
     this.context.beginPath();
     this.context.rect(a[1], a[0], Math.min(b[1], edge[1]) - a[1], Math.min(b[0], edge[0]) - a[0]);
     this.context.clip();
     this.context.drawImage(tile, a[1], a[0], b[1] - a[1], b[0] - a[0]);
     this.context.restore();
+  }
+
+  // On whole pixels of the screen: between tiles that end within one, what is behind them would shine through.
+  snapped(pixel) {
+    const dense = devicePixelRatio || 1;
+    return this.toScreen(this.toUm(...pixel)).map((v) => Math.round(v * dense) / dense);
   }
 
   tile(step, y, x, wanted) {
@@ -237,12 +251,44 @@ export class View {
   }
 
   paintItems() {
-    let current = null;
-    for (const item of this.items.values()) {
-      if (item.id === this.current) current = item;
-      else if (this.isNear(item)) this.paintItem(item, false);
-    }
+    const current = this.items.get(this.current), shown = this.onScreen().filter((item) => item !== current);
+    if (shown.length > MANY) this.paintMany(shown);
+    else shown.forEach((item) => this.paintItem(item, false));
     if (current) this.paintItem(current, true);
+  }
+
+  // Items that reach into the picture.
+  onScreen() {
+    const widest = 300 + Math.max(0, ...Object.values(this.sheet.diameters_um)) * this.scale;
+    const [top, left] = this.fromScreen([-widest, -widest]), [bottom, right] = this.fromScreen(this.size.map((n) => n + widest));
+    const shown = [];
+    for (const item of this.items.values()) {
+      const y = item.position_um.at(-2), x = item.position_um.at(-1);
+      const within = y >= top && y <= bottom && x >= left && x <= right;
+      if ((within || this.outlines[item.id]) && this.isNear(item)) shown.push(item);
+    }
+    return shown;
+  }
+
+  // As many at once as look alike: one by one they would take seconds.
+  paintMany(items) {
+    const groups = new Map();
+    for (const item of items) {
+      const group = `${item.status} ${shapeOf(item.kind, this.sheet.kinds)}`;
+      if (!groups.has(group)) groups.set(group, []);
+      groups.get(group).push(item);
+    }
+    for (const [group, alike] of groups) {
+      const [status, shape] = group.split(" ");
+      this.context.beginPath();
+      for (const item of alike) {
+        const [y, x] = this.toScreen(item.position_um.slice(-2)), r = items.length > CROWD ? 2 : this.radius(item);
+        if (r === 2) this.context.rect(x - 1, y - 1, 2, 2);
+        else trace(this.context, shape, x, y, r);
+      }
+      if (items.length > CROWD) Object.assign(this.context, { fillStyle: COLOURS[status] }).fill();
+      else this.stroke(COLOURS[status], 1.5);
+    }
   }
 
   paintItem(item, isCurrent) {
