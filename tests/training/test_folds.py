@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from graticule.errors import DatasetError
 from graticule.example import Example
 from graticule.image import Image
-from graticule.results import Labels
+from graticule.results import Labels, Points
 from graticule.training.folds import Fold, check, hold_out, leave_one_out, leave_out, pick, slabs, specimens
 from tests.synthetic import scattered
 
@@ -73,6 +73,13 @@ def test_picking_keeps_the_order_of_the_names():
 
 
 # -- outlines ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_single_image_marked_on_one_side_only_is_cut_where_both_parts_get_some():
+    places = ONE.image.to_um(np.array([[r, c] for r in (8.0, 30.0, 55.0, 80.0) for c in (10.0, 25.0)]))
+    marked = replace(ONE, image=replace(ONE.image, data=np.zeros((96, 128), np.uint8)), truth=Points.marked(places))
+    (learn,), (choose,) = hold_out([marked], seed=0)
+    assert len(learn.truth) >= 4 and len(choose.truth) >= 2
 
 
 def outlined(shape, seed=0, outlined_axis=0):

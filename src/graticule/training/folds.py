@@ -10,7 +10,7 @@ import numpy as np
 from graticule.errors import DatasetError
 from graticule.example import Example
 from graticule.image import Array
-from graticule.results import Labels
+from graticule.results import Labels, Points
 
 OUTLINE_GAP = 0.06
 """Share of a volume's length that is left out between parts of it on both sides of a split."""
@@ -123,12 +123,23 @@ def slabs(example: Example, count: int, gap: float = OUTLINE_GAP) -> list[Exampl
 def _cut_in_two(example: Example, share: float, gap: float = 0.02) -> tuple[Example, Example]:
     """Both parts of an image along its longest axis. Objects near the gap stay in their own part's annotation only.
 
-    Outlined ones are cut where both parts show about as much of the outlined as the whole.
+    Outlined ones are cut where both parts show about as much of the outlined as the whole; points, if one part would be
+    left with too few to choose by, along the axis and from the end that leave most to the poorer part.
     """
     if isinstance(example.truth, Labels):
         cuts = [_cut(example, share, OUTLINE_GAP, axis, at) for axis in range(example.image.ndim) for at in (1, 0)]
         return min(cuts, key=lambda parts: _unlike(parts, example))
-    return _cut(example, share, gap, int(np.argmax(example.image.shape)), 1)
+    usual = _cut(example, share, gap, int(np.argmax(example.image.shape)), 1)
+    assert isinstance(example.truth, Points)
+    if _fewest(usual) >= max(1, share / 2 * len(example.truth)):
+        return usual
+    cuts = [_cut(example, share, gap, axis, end) for axis in range(example.image.ndim) for end in (1, 0)]
+    return max([usual, *cuts], key=_fewest)
+
+
+def _fewest(parts: Sequence[Example]) -> int:
+    """Points in the part that has fewer."""
+    return min(len(part.truth) if isinstance(part.truth, Points) else 0 for part in parts)
 
 
 def _cut(example: Example, share: float, gap: float, axis: int, end: int) -> tuple[Example, Example]:
