@@ -81,3 +81,17 @@ def test_what_is_drawn_on_a_part_lies_where_it_belongs(session: Session, monkeyp
     assert region is not None and region.start == session.outline(20).start
     np.testing.assert_array_equal(region.mask, session.outline(20).mask)
     assert shown.drawn(np.zeros(shown.box.shape)) is None
+
+
+def test_an_object_larger_than_its_window_is_shown_whole_before_it_is_redrawn(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graticule.napari.outlines.WHOLE", 1000)
+    monkeypatch.setattr("graticule.napari.outlines.PART", 1000)
+    session.reshape(20, Region((20, 30), np.ones((110, 160), bool)))
+    shown = Outlines(session)
+    shown.show(field_around(session.items[20].position_um, 20 * PX_UM, session.image))
+    whole = session.outline(20)
+    assert shown.of(20).sum() < whole.voxels
+    assert shown.hold(whole.box) and shown.of(20).sum() == whole.voxels
+    assert not shown.hold(whole.box)

@@ -13,18 +13,19 @@ NONE = Box((0, 0), (0, 0))
 
 
 def test_a_small_image_is_held_whole() -> None:
-    assert window_for(((10, 0), (11, 1)), WIDE, NONE, whole=10**9, part=10) == Box((0, 0), (5000, 7000))
+    frame = voxels_of(((10, 0), (11, 1)), WIDE)
+    assert frame == Box((0, 0), (2, 4))
+    assert window_for(frame, WIDE.shape, NONE, whole=10**9, part=10) == Box((0, 0), (5000, 7000))
 
 
 @given(y=st.floats(10, 2500), x=st.floats(0, 1740), side=st.floats(0.1, 200))
 def test_a_window_holds_its_frame_and_stays_while_it_does(y: float, x: float, side: float) -> None:
-    frame = ((y, x), (y + side, x + side))
-    box = window_for(frame, WIDE, NONE, whole=1000, part=10**6)
-    inner = voxels_of(frame, WIDE)
+    inner = voxels_of(((y, x), (y + side, x + side)), WIDE)
+    box = window_for(inner, WIDE.shape, NONE, whole=1000, part=10**6)
     assert all(a <= b for a, b in zip(box.start, inner.start, strict=True))
     assert all(a >= b for a, b in zip(box.stop, inner.stop, strict=True))
     assert np.prod(box.shape) <= max(1.3e6, np.prod(inner.shape))
-    assert window_for(frame, WIDE, box, whole=1000, part=10**6) is box
+    assert window_for(inner, WIDE.shape, box, whole=1000, part=10**6) is box
 
 
 def test_contrast_leaves_out_the_extremes_and_what_is_no_number() -> None:

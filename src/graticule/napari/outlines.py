@@ -15,7 +15,7 @@ from scipy import ndimage
 from graticule.box import Box
 from graticule.image import Array, Image
 from graticule.napari.colours import CODES
-from graticule.napari.window import window_for
+from graticule.napari.window import voxels_of, window_for
 from graticule.review import Field, Region, Session
 
 STEP = 4
@@ -57,7 +57,11 @@ class Outlines:
 
     def show(self, frame_um: Field) -> bool:
         """Have a frame in the window; whether the window had to change for it."""
-        box = window_for(frame_um, self.place, self.box, whole=WHOLE, part=PART)
+        return self.hold(voxels_of(frame_um, self.place))
+
+    def hold(self, wanted: Box) -> bool:
+        """The same of some voxels."""
+        box = window_for(wanted, self.place.shape, self.box, whole=WHOLE, part=PART)
         if box == self.box:
             return False
         self.box = box
@@ -103,7 +107,7 @@ class Outlines:
 
     def _coded(self, numbers: Array) -> Array:
         present, inverse = np.unique(numbers, return_inverse=True)
-        items: Mapping = self._session.items  # type: ignore[type-arg]
+        items = self._session.items
         coded = [STEP * int(n) + CODES[items[int(n)].status] if n else 0 for n in present]
         result: Array = np.array(coded, np.int64)[inverse].reshape(numbers.shape)
         return result

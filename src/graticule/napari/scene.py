@@ -17,7 +17,7 @@ from graticule.napari.colours import CODES, DARK, DRAWN, LIGHT, STATUS, SYMBOLS
 from graticule.napari.outlines import Outlines
 from graticule.napari.reviewing import Change, Focus
 from graticule.napari.rings import RING_WIDTH, Rings, rgba
-from graticule.napari.window import contrast, window_for
+from graticule.napari.window import contrast, voxels_of, window_for
 from graticule.review import Field, Region, Session, extent_um
 from graticule.workflows.review import Reviewed
 
@@ -30,6 +30,8 @@ LINE = 1 / 250
 """Width of the frame's lines, as a share of its side."""
 TICK = 1 / 14
 """Length of the four ticks that point at what is in front, as a share of the frame's side."""
+LINES = 16
+"""Of a frame and its ticks."""
 CONTOUR = 2
 UM = "um"
 
@@ -114,6 +116,8 @@ class Scene:
         """A layer to draw an outline on, with that of an object on it; 0 for none. napari's own tools draw."""
         if self._drawing is not None or self.outlines is None:
             return
+        if number and self.outlines.hold(self.session.outline(number).box):
+            self._replace_outlines()
         mask = self.outlines.of(number) if number else np.zeros(self.outlines.box.shape, bool)
         self._drawing = self.viewer.add_labels(
             mask.astype(np.uint8),
@@ -153,7 +157,8 @@ class Scene:
         return low, tuple(a + self._view_um for a in low)
 
     def _hold_image(self, frame_um: Field) -> None:
-        box = window_for(frame_um, self.image, self._box, whole=IMAGE_WHOLE, part=IMAGE_PART)
+        frame = voxels_of(frame_um, self.image)
+        box = window_for(frame, self.image.shape, self._box, whole=IMAGE_WHOLE, part=IMAGE_PART)
         if box == self._box:
             return
         self._box = box
@@ -269,11 +274,10 @@ class Scene:
         """Those of `frame_lines`, and two without length that keep the layer's extent, and so spare napari work."""
         low, high = (np.array(corner[-2:]) for corner in extent_um(self.image))
         reach = 3 * TICK * self._view_um
-        anchors = [((low - reach), (0, 0)), ((high + reach), (0, 0))]
-        lines = (
-            frame_lines(focus, self._view_um) if focus is not None else np.zeros((2 * (4 + 4), 2, 2)) + low[None, None]
-        )
-        return np.concatenate([np.array([[a, b] for a, b in anchors], float), lines])
+        anchors = [(low - reach, (0, 0)), (high + reach, (0, 0))]
+        nothing = np.stack([np.tile(low, (LINES, 1)), np.zeros((LINES, 2))], axis=1)
+        lines = nothing if focus is None else frame_lines(focus, self._view_um)
+        return np.concatenate([np.array(anchors, float), lines])
 
     @staticmethod
     def _placed(image: Image, box: Box) -> dict[str, Any]:

@@ -15,16 +15,15 @@ PERCENTILES = (0.5, 99.5)
 """Of the grey levels: these become black and white."""
 
 
-def window_for(frame_um: Field, image: Image, held: Box, *, whole: int, part: int) -> Box:
+def window_for(frame: Box, shape: tuple[int, ...], held: Box, *, whole: int, part: int) -> Box:
     """The voxels to hold so that a frame can be shown.
 
     All, if there are not more than `whole`; `held`, if the frame lies in it; else about `part` around the frame, and never
     less than the frame.
     """
-    if prod(image.shape) <= whole:
-        return Box((0,) * image.ndim, image.shape)
-    frame = voxels_of(frame_um, image)
-    return held if _holds(held, frame) else _grown(frame, image.shape, part)
+    if prod(shape) <= whole:
+        return Box((0,) * len(shape), shape)
+    return held if _holds(held, frame) else _grown(frame, shape, part)
 
 
 def voxels_of(field_um: Field, image: Image) -> Box:
