@@ -7,14 +7,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("fastapi", reason="the extra [web] is not installed")
-pytest.importorskip("httpx2", reason="httpx2, which Starlette's test client needs, is not installed")
-
-from fastapi import FastAPI
-from starlette.testclient import TestClient
-
-from graticule.web.app import review_app
-from graticule.web.desk import Desk, Laid
 from graticule.workflows.review import journal_of
 from tests.web import browsing
 from tests.web.serving import Server
@@ -30,13 +22,16 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def app(out: Path) -> FastAPI:
-    return review_app(Desk([out], laid=Laid(audit=0.5)))
+def client(out: Path) -> Iterator[Any]:
+    """Asks an application that has these results."""
+    pytest.importorskip("fastapi", reason="the extra [web] is not installed")
+    pytest.importorskip("httpx2", reason="httpx2, which Starlette's test client needs, is not installed")
+    from starlette.testclient import TestClient
 
+    from graticule.web.app import review_app
+    from graticule.web.desk import Desk, Laid
 
-@pytest.fixture
-def client(app: FastAPI) -> Iterator[Any]:
-    with TestClient(app, raise_server_exceptions=False) as opened:
+    with TestClient(review_app(Desk([out], laid=Laid(audit=0.5))), raise_server_exceptions=False) as opened:
         yield opened
 
 
@@ -57,6 +52,7 @@ def outlined(client) -> Review:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """A browser; the tests that need one are skipped by name where there is none."""
+    pytest.importorskip("fastapi", reason="the extra [web] is not installed")
     pytest.importorskip("playwright", reason="Playwright's Python package is not installed")
     if browsing.chromium() is None:
         pytest.skip("Debian's chromium is not installed")

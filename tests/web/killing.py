@@ -96,7 +96,7 @@ def _press_until(page: Any, rng: np.random.Generator, outcome: Outcome, killed: 
                 put_cursor(page, *(low + rng.uniform(0.1, 0.9, 2) * (high - low)).tolist())
         page.keyboard.press(key)
         outcome.presses += 1
-        page.wait_for_timeout(float(rng.uniform(0, 25)))
+        page.wait_for_timeout(float(rng.uniform(0, 8)))
 
 
 def _requests(journal: Path) -> list[str]:

@@ -9,6 +9,10 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+
+pytest.importorskip("fastapi", reason="the extra [web] is not installed")
+pytest.importorskip("httpx2", reason="httpx2, which Starlette's test client needs, is not installed")
+
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("fastapi", reason="the extra [web] is not installed")
+pytest.importorskip("httpx2", reason="httpx2, which Starlette's test client needs, is not installed")
+
 from starlette.testclient import TestClient
 
 from graticule.errors import SettingsError

@@ -14,6 +14,9 @@ from graticule.web.app import review_app
 from graticule.web.desk import Desk
 from graticule.web.guard import LOOPBACK, Access, key_from, new_key
 
+EVERYWHERE = ("0.0.0.0", "::")
+"""All of this machine's addresses; none that a browser could open."""
+
 STOPPING_S = 2
 """How long requests under way are waited for when the server is stopped."""
 
@@ -46,7 +49,8 @@ def serve(desk: Desk, where: Where, *, who: str = "", ready: Callable[[str], Non
     listening = _listen(where)
     access = where.access()
     port = listening.getsockname()[1]
-    host = f"[{where.host}]" if ":" in where.host else where.host
+    host = socket.gethostname() if where.host in EVERYWHERE else where.host
+    host = f"[{host}]" if ":" in host else host
     app = review_app(desk, access=access, prefilled=who)
     server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=STOPPING_S))
     server.started_at(lambda: ready(f"http://{host}:{port}/?key={quote(access.key)}"))
