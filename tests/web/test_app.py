@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 from uuid import uuid4
 
 import numpy as np
@@ -256,10 +257,14 @@ def test_what_is_not_there_is_said_in_one_line(client, path, status) -> None:
 
 
 def test_a_reviewer_s_name_is_no_path(out, client) -> None:
-    Review(client, "grid", "../../../eve").begin()
-    assert [path.name for path in (out / "grid" / "review").iterdir()] == ["_.._.._eve.jsonl"]
-    refused = client.post("/api/results/grid/reviews", json={"who": " "})
-    assert refused.status_code == 422
+    for who in ("../../../eve", "..", "a\\b", "a/b", " ", "a\nb", "e" * 65):
+        refused = client.post("/api/results/grid/reviews", json={"who": who})
+        assert refused.status_code == 422 and "who" in refused.json()["error"]
+    assert not (out / "grid" / "review").exists()
+    for who in ("Ada Lovelace", "Zoë", "a.b", "100 %", "what?", "#1"):
+        Review(client, "grid", quote(who)).client.post("/api/results/grid/reviews", json={"who": who})
+        assert Review(client, "grid", quote(who)).get()["who"] == who
+    assert len(list((out / "grid" / "review").iterdir())) == 6
 
 
 def test_our_own_fault_is_one_line_without_its_traceback(points, monkeypatch) -> None:

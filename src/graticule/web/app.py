@@ -49,11 +49,13 @@ class Named(BaseModel):
 
 
 class Reviewer(BaseModel):
-    """Who reviews."""
+    """Who reviews; the name is a part of addresses, so no slash is in it."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    who: Annotated[str, Field(min_length=1, max_length=64)]
+    who: Annotated[
+        str, Field(min_length=1, max_length=64, pattern=r"^[^/\\\x00-\x1f]*[^/\\\x00-\x1f.][^/\\\x00-\x1f]*$")
+    ]
 
 
 class Sheet(BaseModel):

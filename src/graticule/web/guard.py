@@ -148,7 +148,8 @@ class Guard:
         await _page(send, 401, _door(True, wrong=True))
 
     async def _admit(self, scope: Scope, send: Send) -> None:
-        cookie = f"{_cookie(scope)}={self.access.key}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000"
+        # Lax, for an address that was clicked on in a mail; what another page posts is refused by its origin.
+        cookie = f"{_cookie(scope)}={self.access.key}; Path=/; HttpOnly; SameSite=Lax; Max-Age=31536000"
         where = scope["path"].removesuffix("enter") or "/"
         head = [(b"location", where.encode()), (b"set-cookie", cookie.encode()), (b"content-length", b"0")]
         await send({"type": "http.response.start", "status": 303, "headers": head})
