@@ -229,6 +229,25 @@ def test_outlines_of_a_volume_follow_too(hands: Hands, tmp_path: Path) -> None:
     assert set(np.unique(hands.proposals.data[hands.proposals.data % 4 == 2] // 4)) == {item}
 
 
+def test_of_a_large_image_the_part_around_what_is_in_front_is_shown(
+    hands: Hands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("scene.IMAGE_WHOLE", "scene.IMAGE_PART", "outlines.WHOLE", "outlines.PART"):
+        monkeypatch.setattr(f"graticule.napari.{name}", 4000)
+    folder = write_result(tmp_path, number=25, shape=(900, 900), outlined=True)
+    opened(hands, folder)
+    whole = np.asarray(hands.reviewing.session.image.data[...])
+    for _ in range(4):
+        item = hands.reviewing.session.items[hands.decide_fields()]
+        for layer in (hands.viewer.layers["image"], hands.proposals):
+            assert layer.data.size < whole.size / 4
+            row, column = (int(v) for v in np.round(layer.world_to_data(item.position_um)))
+            at = tuple(int(v) for v in np.round(np.array(item.position_um) / PX_UM))
+            expected = whole[at] if layer.name == "image" else 4 * item.id + 1
+            assert layer.data[row, column] == expected
+        assert hands.press("Y") == f"accepted {item.id}"
+
+
 def test_a_finished_image_is_followed_by_the_next(hands: Hands, tmp_path: Path) -> None:
     write_result(tmp_path, "a", number=1)
     write_result(tmp_path, "b", number=2, outlined=True)

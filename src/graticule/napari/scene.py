@@ -21,7 +21,7 @@ from graticule.napari.window import contrast, voxels_of, window_for
 from graticule.review import Field, Region, Session, extent_um
 from graticule.workflows.review import Reviewed
 
-IMAGE_WHOLE, IMAGE_PART = 2**26, 2**24
+IMAGE_WHOLE, IMAGE_PART = 2**26, 2**23
 """Images of up to so many voxels are held whole; of larger ones, a part of about so many around what is in front."""
 
 MARGIN = 1.15
