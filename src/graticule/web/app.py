@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from graticule.errors import GraticuleError, StoreError
@@ -48,14 +48,18 @@ class Named(BaseModel):
     reviewers: list[str]
 
 
+def _as_name(who: str) -> str:
+    if not 0 < len(who) <= 64 or not who.isprintable() or set(who) & set("/\\") or not who.strip("."):
+        raise ValueError("a name is up to 64 letters, without / and \\")
+    return who
+
+
 class Reviewer(BaseModel):
     """Who reviews; the name is a part of addresses, so no slash is in it."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    who: Annotated[
-        str, Field(min_length=1, max_length=64, pattern=r"^[^/\\\x00-\x1f]*[^/\\\x00-\x1f.][^/\\\x00-\x1f]*$")
-    ]
+    who: Annotated[str, AfterValidator(_as_name)]
 
 
 class Sheet(BaseModel):
@@ -308,7 +312,7 @@ def _speak_plainly(app: FastAPI) -> None:
     def misshapen(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
-        return _told(422, f"found {where}: {first['msg']}; need what the API describes; send it anew")
+        return _told(422, f"{where} is not as it has to be: {first['msg'].removeprefix('Value error, ')}; send it anew")
 
     @app.exception_handler(HTTPException)
     def unknown(_: Request, error: HTTPException) -> JSONResponse:
