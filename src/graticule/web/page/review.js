@@ -316,7 +316,7 @@ function take(step) {
   if (step.step !== "complete") known.complete = false;
   if (step.step !== "split") view.cut = null;
   if (can(step)) return step.run();
-  const why = { item: known.turn ? "This is a frame to be searched: add what is missing with I, then press C." : "All turns are done.", field: "There is an object in front: Y or N.", undo: "There is nothing to take back." };
+  const why = { item: known.turn ? "This is a frame to be searched: add what is missing with I, then press C." : "All turns are done.", field: known.turn ? "There is an object in front: Y or N." : "All turns are done.", undo: "There is nothing to take back." };
   return say(why[step.need] ?? "That is not possible here.", "refused");
 }
 
