@@ -13,6 +13,7 @@ from scipy import ndimage
 from graticule.example import Example
 from graticule.image import Image
 from graticule.metrics import events
+from graticule.metrics.detection import Tally
 from graticule.results import Labels
 
 NUMBERS = arrays(np.uint16, (12, 14), elements=st.integers(0, 4))
@@ -183,10 +184,19 @@ def test_a_curve_goes_from_everything_to_nothing():
 def test_the_best_threshold_leaves_the_low_hills_out_and_keeps_the_events_large():
     candidates, truth = [graded(seed) for seed in range(3)], [example(TRUE)] * 3
     best = events.best_threshold([partial(at, one) for one in candidates], truth)
-    f1 = {t: events.count([at(one, t) for one in candidates], truth).f1 for t in events.COARSE}
-    assert f1[best] == max(f1.values()) == 1
-    dice = {t: events.scores([at(c, t) for c in candidates], truth, ("r",))["dice"] for t in f1 if f1[t] == 1}
+    f = {t: events.count([at(one, t) for one in candidates], truth).f(events.BETA) for t in events.COARSE}
+    assert f[best] == max(f.values()) == 1
+    dice = {t: events.scores([at(c, t) for c in candidates], truth, ("r",))["dice"] for t in f if f[t] == 1}
     assert dice[best] == max(dice.values())
+
+
+@given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), st.sampled_from([0.5, 1.0, 2.0]))
+def test_recall_counts_for_more_where_beta_is_larger(met, missed, wrong, beta):
+    one = events.Count(1, events=met + missed, met=met, right=met, wrong=wrong)
+    if met:
+        expected = (1 + beta**2) * one.recall * one.precision / (beta**2 * one.precision + one.recall)
+        assert one.f(beta) == pytest.approx(expected)
+    assert one.f(1) == one.f1 == pytest.approx(Tally(met, wrong, missed).f1)
 
 
 def test_a_picture_shows_right_false_and_missed_regions():

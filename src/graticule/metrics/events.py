@@ -40,8 +40,12 @@ COARSE = tuple(round(step / 17, 4) for step in range(1, 17))
 FINE = tuple(round(step / 51, 4) for step in range(1, 52))
 """Thresholds of a curve."""
 
+BETA = 2.0
+"""How many times more recall counts than precision where a threshold is chosen: what is proposed is looked at, and a false
+proposal costs a glance; what is not proposed is found by looking at everything."""
+
 AS_GOOD = 0.005
-"""Difference in F1 that says nothing: between thresholds that close, the one of the highest Dice is chosen."""
+"""Difference in F that says nothing: between thresholds that close, the one of the highest Dice is chosen."""
 
 At = Callable[[float], Labels]
 """The proposals of one image, numbered, at a threshold."""
@@ -104,7 +108,13 @@ class Count:
 
     @property
     def f1(self) -> float:
-        return _share(self.met + self.right, self.events + self.right + self.wrong)
+        return self.f(1.0)
+
+    def f(self, beta: float) -> float:
+        """Weighted mean of recall and precision, recall counting `beta` times as much (van Rijsbergen 1979)."""
+        found, weight = (self.met + self.right) / 2, beta**2
+        whole = (1 + weight) * found + weight * (self.events - self.met) + self.wrong
+        return (1 + weight) * found / whole if whole else 1.0
 
     @property
     def false_per_image(self) -> float:
@@ -189,17 +199,17 @@ def froc(proposals: Sequence[At], truth: Sequence[Example], thresholds: Sequence
 
 
 def best_threshold(proposals: Sequence[At], truth: Sequence[Example]) -> float:
-    """The one of `COARSE` with the highest event F1; of those as good, the one with the highest Dice.
+    """The one of `COARSE` with the highest F of events at `BETA`; of those as good, the one with the highest Dice.
 
-    F1 weighs a missed event and a false proposal alike. Recall alone would choose the lowest threshold there is.
+    Recall alone would choose the lowest threshold there is.
     """
-    f1, dice = np.zeros(len(COARSE)), np.zeros(len(COARSE))
+    f, dice = np.zeros(len(COARSE)), np.zeros(len(COARSE))
     for number, threshold in enumerate(COARSE):
         found = [at(threshold) for at in proposals]
-        f1[number] = count(found, truth).f1
+        f[number] = count(found, truth).f(BETA)
         pixels = (_overlap(one, example) for one, example in zip(found, truth, strict=True))
         dice[number] = sum(pixels, Overlap()).dice
-    good = f1 >= f1.max() - AS_GOOD
+    good = f >= f.max() - AS_GOOD
     return COARSE[int(np.where(good, dice, -1.0).argmax())]
 
 

@@ -250,7 +250,7 @@ class Rosettes:
         return Labels(replace(image, data=numbers, axes=image.axes[1:]))
 
     def calibrate(self, found: Sequence[Result], truth: Sequence[Example]) -> Self:
-        """The threshold at which proposals and rosettes, matched one to one, agree best: see `events.best_threshold`."""
+        """The threshold at which proposals and rosettes, paired one to one, agree best: see `events.best_threshold`."""
         return replace(self, thresholds=(events.best_threshold([partial(self.at, one) for one in found], truth),))
 
     def at(self, candidates: Result, threshold: float) -> Labels:
