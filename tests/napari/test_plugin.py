@@ -36,8 +36,9 @@ def test_every_command_of_the_manifest_is_there(manifest) -> None:
         assert callable(getattr(importlib.import_module(module), name))
 
 
-def test_all_that_can_be_simulated_is_sample_data(manifest, viewers: None) -> None:
-    assert {sample.key for sample in manifest.contributions.sample_data} == set(SCENES)
+def test_what_can_be_simulated_is_sample_data(manifest, viewers: None) -> None:
+    samples = {sample.key for sample in manifest.contributions.sample_data}
+    assert {"beads", "particles", "rosettes", "spots", "tissue"} <= samples <= set(SCENES)
 
 
 def test_samples_lie_in_micrometres(viewers: None) -> None:

@@ -6,12 +6,17 @@ from typing import Any
 
 from graticule.napari.layers import LayerData, image_layers, labels_layer, points_layer
 from graticule.results import Points
-from graticule.simulate import BeadScenes, RosetteScenes, SpotScenes, TissueScenes
+from graticule.simulate import BeadScenes, ParticleScenes, RosetteScenes, SpotScenes, TissueScenes
 
 
 def beads() -> list[LayerData]:
     """Gold beads of two sizes on a replica."""
     return _layers(BeadScenes(shape_px=(1024, 1024)))
+
+
+def particles() -> list[LayerData]:
+    """Particles of known shape in a volume, labelled in part."""
+    return _layers(ParticleScenes())
 
 
 def rosettes() -> list[LayerData]:
