@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from graticule.arrays.resample import with_shape
 from graticule.checkpoint import Checkpoint
 from graticule.image import Image
 from graticule.io import read, read_points
@@ -53,6 +54,7 @@ def spots(shape=(60, 80), seed=0, bright=200):
 
 
 def predicted(task, image, folder):
+    folder.mkdir(exist_ok=True)
     (folder / "model").write_text("")
     job = Job(models=(Checkpoint(task),), files=(folder / "model",), out=folder / "out", device="cpu")
     return predict_image(image, job, "a")
@@ -116,3 +118,25 @@ def test_a_task_may_add_columns_pictures_and_facts(tmp_path):
     assert json.loads((done.folder / "run.json").read_text())["asked"] is True
     bright = read(done.folder / "bright.tif", spacing_um=(0.5, 0.5)).data
     np.testing.assert_array_equal(np.asarray(bright), np.asarray(image.data) > 100)
+
+
+class Finer(Bright):
+    """Looks at the image drawn on pixels a third as wide."""
+
+    def view(self, image):
+        return with_shape(image, tuple(3 * n for n in image.shape), order=0)
+
+    @property
+    def regions(self):
+        return replace(super().regions, min_voxels=9 * super().regions.min_voxels)
+
+
+def test_what_is_found_on_another_grid_is_written_on_the_images_own_pixels(tmp_path):
+    image = spots()
+    own, finer = (predicted(task, image, tmp_path / name) for task, name in ((Bright(), "own"), (Finer(), "finer")))
+    for name in ("objects.tif", "confidence.tif"):
+        one, other = (np.asarray(read(done.folder / name, spacing_um=(0.5,)).data) for done in (own, finer))
+        assert other.shape == image.shape
+        np.testing.assert_array_equal(one, other)
+    one, other = ((done.folder / "objects.csv").read_text() for done in (own, finer))
+    assert one == other

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 STEPS = 255  # confidences are whole 255ths: what is decoded at once and what is stored for later are the same
 PUBLISHED_CELL_PX = 25.0  # what a cell measures where images keep their own pixels
 LARGEST = 8.0  # times, that cells are magnified at most
-BYTES_PER_VOXEL = 260  # of a window, at the peak of a pass
+BYTES_PER_VOXEL = 900  # of a window, at the peak of a pass; measured
 GAP_PX = 2  # what is left out of each of two rosettes that touch: as wide as thick boundaries are drawn
 SEEN = 2  # channels of the view that the network is given; the third is the numbers of the cells
 
