@@ -71,13 +71,15 @@ def reviewed(folder: Path, fresh: Path, seed: int) -> tuple[list[Taken], list[Ta
     while worn.left > BLOCK:
         before.append(worn.decide())
     new = Hands(fresh, seed)
-    pairs = [(new.decide(), worn.decide()) for _ in range(worn.left)]
+    first, last = [], []
+    for number in range(worn.left):
+        for hands, taken in ((new, first), (worn, last))[:: 1 if number % 2 else -1]:
+            taken.append(hands.decide())
     progress = worn.panel.reviewing.session.progress
     assert progress.open == 0 and progress.decided == PROPOSALS, progress
     for hands in (worn, new):
         hands.close()
-    first, last = zip(*pairs, strict=True)
-    return before, list(first), list(last)
+    return before, first, last
 
 
 def line(name: str, before: list[Taken], first: list[Taken], last: list[Taken]) -> tuple[str, float]:
