@@ -58,7 +58,9 @@ def _relative(strength: Floats, distance_px: float) -> Floats:
 
 def _ridge(grey: Floats, scale_px: float) -> Floats:
     """Curvature across the sharpest line through each pixel: minus the smaller eigenvalue of the Hessian, if above 0."""
-    yy, xx, yx = (ndimage.gaussian_filter(grey, scale_px, order=order) for order in ((2, 0), (0, 2), (1, 1)))
+    # Sampled and cut off, the filters' weights do not add up to 0: of a camera's offset something would be left.
+    level = grey - grey.mean()
+    yy, xx, yx = (ndimage.gaussian_filter(level, scale_px, order=order) for order in ((2, 0), (0, 2), (1, 1)))
     smaller = (yy + xx) / 2 - np.sqrt(((yy - xx) / 2) ** 2 + yx**2)
     return np.asarray(np.maximum(-smaller, 0) * scale_px**1.5, np.float32)
 

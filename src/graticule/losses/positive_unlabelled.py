@@ -54,7 +54,7 @@ def poisson_binomial(probability: Tensor) -> Tensor:
     turned = torch.polar(torch.ones_like(turns), turns)
     factors = 1 + probability.double()[None, :] * (turned[:, None] - 1)
     spectrum = factors.prod(dim=1)
-    mass = torch.fft.fft(spectrum).real / (count + 1)
+    mass: Tensor = torch.fft.fft(spectrum).real / (count + 1)
     return mass.clamp_min(0)
 
 
