@@ -47,35 +47,56 @@ RESULTS = Path(__file__).parent / "results" / "review" / "loop.txt"
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(6)))
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(16)))
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--audit", type=float, default=0.2)
     parser.add_argument("--diversity", type=float, default=0.5)
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
-    lines = [
-        facts(),
-        f"F1 on 6 unseen images of the new look, after {BUDGET} decisions; mean of both classes pooled",
-        "",
-    ]
-    lines.append(
-        "seed  before  queue  random  queue-random  accepted, rejected, relabelled, added, fields (queue | random)"
-    )
-    gains = []
-    for seed in given.seeds:
-        before, after, said = one(seed, given)
-        gains.append(after["queue"] - after["random"])
-        row = f"{seed:4}  {before:.3f}   {after['queue']:.3f}  {after['random']:.3f}   {gains[-1]:+.3f}        {said}"
-        lines.append(row)
-        print(row, flush=True)
-    mean, half = interval(np.array(gains))
-    lines += [
-        "",
-        f"queue - random: mean {mean:+.4f}, 95 % interval {mean - half:+.4f} to {mean + half:+.4f}, n = {len(gains)}",
-    ]
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    rows = _rows(given.out)
+    for seed in given.seeds:
+        if seed not in rows:  # a run that was stopped goes on
+            rows[seed] = one(seed, given)
+            given.out.write_text(_told(rows))
+        print(_line(seed, rows[seed]), flush=True)
+    print(_told(rows))
+
+
+Row = tuple[float, float, float, str]
+"""F1 before, after the queue's and after the random decisions, and what these were."""
+
+
+def _line(seed: int, row: Row) -> str:
+    before, queue, random, said = row
+    return f"{seed:4}  {before:.3f}  {queue:.3f}  {random:.3f}  {queue - random:+.3f}  {said}"
+
+
+def _rows(path: Path) -> dict[int, Row]:
+    rows = {}
+    for line in path.read_text().splitlines() if path.is_file() else ():
+        cells = line.split(None, 5)
+        if len(cells) == 6 and cells[0].isdigit() and "|" in line:
+            rows[int(cells[0])] = (float(cells[1]), float(cells[2]), float(cells[3]), cells[5])
+    return rows
+
+
+def _told(rows: dict[int, Row]) -> str:
+    gains = np.array([queue - random for _, queue, random, _ in rows.values()])
+    mean, half = interval(gains)
+    return "\n".join(
+        [
+            facts(),
+            f"F1 on 6 unseen images of the new look, both classes pooled: before, and after {BUDGET} decisions; what these were:",
+            "accepted rejected relabelled added fields-searched, of the queue | of the random arm",
+            "",
+            "seed  before  queue  random  gain",
+            *(_line(seed, row) for seed, row in sorted(rows.items())),
+            "",
+            f"queue - random: mean {mean:+.3f}, 95 % interval {mean - half:+.3f} to {mean + half:+.3f} (Student), n = {len(gains)}",
+            "",
+        ]
+    )
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
@@ -84,7 +105,7 @@ def interval(values: np.ndarray) -> tuple[float, float]:
     return float(values.mean()), float(student.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
 
 
-def one(seed: int, given: argparse.Namespace) -> tuple[float, dict[str, float], str]:
+def one(seed: int, given: argparse.Namespace) -> Row:
     with tempfile.TemporaryDirectory(prefix="review-loop-") as name:
         folder = Path(name)
         base = train(SMALL, list(FIRST.examples(3, seed=seed)), folder / "base", seed=seed, device="cpu")
@@ -100,7 +121,7 @@ def one(seed: int, given: argparse.Namespace) -> tuple[float, dict[str, float], 
             task = replace(base.task, epochs=(given.epochs,), learning_rate=1e-3, thresholds=())
             model = train(task, [learnt_from(session, pool)], folder / arm, seed=seed, device="cpu", start=base)
             after[arm] = f1(model, unseen)
-        return f1(base, unseen), after, " | ".join(said)
+        return f1(base, unseen), after["queue"], after["random"], " | ".join(said)
 
 
 def reviewed(

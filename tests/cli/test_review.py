@@ -1,5 +1,6 @@
 import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -112,3 +113,15 @@ def test_a_review_in_napari_is_begun_as_it_is_asked_for(graticule, run, monkeypa
     header = json.loads((run / "grid" / "review" / "ada.jsonl").read_text().splitlines()[0])
     assert header["order"]["audit"] == 0.5
     assert "--napari" in graticule("review", run / "grid", "--napari", "--image", "x.tif").complaint
+
+
+def test_an_image_that_was_moved_can_be_named(graticule, run, tmp_path):
+    decided(run, "ada")
+    file = json.loads((run / "grid" / "run.json").read_text())["image"]["file"]
+    moved = tmp_path / "elsewhere.tif"
+    Path(file).rename(moved)
+    assert graticule("reviewed", run / "grid").code == 2
+    ended = graticule("reviewed", run / "grid", "--image", moved, "-o", tmp_path / "learn")
+    assert ended.code == 0 and (tmp_path / "learn" / "images").is_dir()
+    both = graticule("reviewed", run, "--image", moved)
+    assert both.code == 2 and "single result" in both.err

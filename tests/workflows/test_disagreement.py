@@ -14,9 +14,9 @@ from graticule.results import Labels, Points
 from graticule.review import Proposals
 from graticule.simulate import RosetteScenes
 from graticule.tasks import LABEL_FREE, LogBeads
-from graticule.workflows.disagreement import disagreement, doubts
+from graticule.workflows.disagreement import begin_review, disagreement, doubts
 from graticule.workflows.predict_files import Job, load_models, predict_file
-from graticule.workflows.review import load_result
+from graticule.workflows.review import load_result, open_review
 from tests.synthetic import scattered
 
 TASK = LogBeads(classes=("6nm",), diameters_nm=(6,), match_nm=(5,), working_nm=0.6, thresholds=(0.3,))
@@ -85,6 +85,11 @@ def test_the_models_that_made_a_result_are_asked_again_and_others_are_not(tmp_pa
     reviewed = load_result(tmp_path / "out" / "cells")
     assert len(reviewed.proposals.items) >= 1
     assert set(doubts(reviewed, device="cpu").values()) == {0.0}
+    begin_review(reviewed.folder, who="ada", audit=0.0, ask=True)
+    begin_review(reviewed.folder, who="ada", audit=0.9)
+    with open_review(reviewed, who="ada") as session:
+        assert session.order.audit == 0.0
+        assert session.journal.read_text().count('"disagreement": [[') == 1
     Checkpoint(method, {"other": np.zeros(1)}).save(file)
     with pytest.raises(CheckpointError, match="another model"):
         doubts(reviewed)

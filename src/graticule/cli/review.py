@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +27,7 @@ def review(
     napari: Annotated[bool, Parameter(negative=())] = False,
     audit: float | None = None,
     view_um: float | None = None,
+    disagreement: Annotated[bool, Parameter(negative=())] = False,
     host: str = "127.0.0.1",
     port: int = 7861,
     password: Annotated[str, Parameter(env_var=SECRET, show_env_var=False)] = "",
@@ -53,6 +55,9 @@ def review(
     view_um
         Side of the field that is shown at once, in µm, for reviews that are begun now; else it follows from the sizes of
         what was found.
+    disagreement
+        Ask the models that made the result again, under turned and mirrored views, and show first what they disagree on; for
+        reviews that are begun now. Takes as long as eight predictions.
     host
         Address to listen at: others than this machine's own need a password.
     port
@@ -63,11 +68,29 @@ def review(
         With --no-browser the address is only printed.
     """
     from graticule.cli.voice import Voice
-    from graticule.workflows.review import reviewer
+    from graticule.workflows.review import results_in, reviewer
 
-    voice, name = Voice(common), reviewer(who)
+    voice, name, share = Voice(common), reviewer(who), 0.2 if audit is None else audit
+    moved = _moved(run, image)
+
+    def begin() -> None:
+        from graticule.workflows.disagreement import begin_review
+
+        for folder in results_in(run):
+            begin_review(
+                folder,
+                who=name,
+                audit=share,
+                view_um=view_um or 0.0,
+                seed=common.seed,
+                ask=disagreement,
+                image_file=moved.get(folder.resolve()),
+                say=voice.say,
+            )
+
     if napari:
-        _in_napari(voice, run, name, image, audit, view_um, common.seed)
+        as_asked = begin if disagreement or audit is not None or view_um is not None else None
+        _in_napari(voice, run, name, image, as_asked)
         return
     try:
         from graticule.web.desk import Desk, Laid
@@ -75,8 +98,10 @@ def review(
     except ModuleNotFoundError as error:
         raise _missing(error, "web") from error
     where = Where(host=host, port=port, password=password)
-    laid = Laid(audit=0.2 if audit is None else audit, view_um=view_um or 0.0, seed=common.seed)
-    desk = Desk([run], laid=laid, images=_moved(run, image))
+    if disagreement:
+        begin()
+    laid = Laid(audit=share, view_um=view_um or 0.0, seed=common.seed)
+    desk = Desk([run], laid=laid, images=moved)
 
     def ready(address: str) -> None:
         voice.show(f"review of {_images(len(desk.folders))} as {name}: {address}")
@@ -117,11 +142,9 @@ def _show(address: str) -> None:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
-def _in_napari(
-    voice: Voice, run: Path, who: str, image: Path | None, audit: float | None, view_um: float | None, seed: int
-) -> None:
+def _in_napari(voice: Voice, run: Path, who: str, image: Path | None, begin: Callable[[], None] | None) -> None:
     from graticule.errors import SettingsError
-    from graticule.workflows.review import load_result, open_review, results_in
+    from graticule.workflows.review import results_in
 
     if image is not None:
         raise SettingsError("found --image and --napari; need the image where it was; move it back, or use the browser")
@@ -131,11 +154,8 @@ def _in_napari(
         from graticule.napari.launch import open_window
     except ModuleNotFoundError as error:
         raise _missing(error, "napari") from error
-    if audit is not None or view_um is not None:
-        for folder in results_in(run):
-            reviewed = load_result(folder)
-            order = reviewed.order(audit=0.2 if audit is None else audit, view_um=view_um or 0.0, seed=seed)
-            open_review(reviewed, who=who, order=order).close()
+    if begin is not None:
+        begin()
     voice.show(f"review of {_images(len(results_in(run)))} as {who}, in napari")
     open_window(run, who)
     napari.run()

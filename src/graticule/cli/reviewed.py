@@ -20,6 +20,7 @@ def reviewed(
     *runs: Path,
     out: Annotated[Path | None, Parameter(name=("--out", "-o"))] = None,
     who: str = "",
+    image: Path | None = None,
     common: Common = COMMON,
 ) -> None:
     """Say what was decided in reviews, and make of it a dataset to learn from.
@@ -37,9 +38,11 @@ def reviewed(
         majority counts. graticule train TASK DATASET --from MODEL learns from it.
     who
         Count this reviewer only.
+    image
+        Where the image is now, if it was moved; for a single result.
     """
     from graticule.cli.voice import Voice
-    from graticule.errors import DatasetError, FormatError
+    from graticule.errors import DatasetError, FormatError, SettingsError
     from graticule.workflows.results import check_new_folder
     from graticule.workflows.review import results_in
     from graticule.workflows.reviewed import reviews_of
@@ -50,7 +53,9 @@ def reviewed(
     if out is not None:
         check_new_folder(out)
     folders = [folder for run in runs for folder in results_in(run)]
-    every = [one for one in (reviews_of(folder, who) for folder in folders) if one.accounts]
+    if image is not None and len(folders) != 1:
+        raise SettingsError(f"found --image and {len(folders)} results; need one; name the folder of a single result")
+    every = [one for one in (reviews_of(folder, who, image) for folder in folders) if one.accounts]
     if not every:
         by = f" by {who}" if who else ""
         raise DatasetError(
@@ -59,7 +64,7 @@ def reviewed(
     _tell(voice, every)
     facts: dict[str, Any] = {"images": [one.as_plain() for one in every], "out": None}
     if out is not None:
-        facts |= {"out": str(out), "dataset": _collect(voice, folders, out, who)}
+        facts |= {"out": str(out), "dataset": _collect(voice, folders, out, who, image)}
     voice.finish(facts)
 
 
@@ -104,12 +109,12 @@ def _number(value: float) -> str:
     return "unknown" if value != value else f"{value:.2f}"
 
 
-def _collect(voice: Voice, folders: Sequence[Path], out: Path, who: str) -> list[dict[str, Any]]:
+def _collect(voice: Voice, folders: Sequence[Path], out: Path, who: str, image: Path | None) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
     from graticule.workflows.collect import collect
 
-    told = collect(folders, out, who=who)
+    told = collect(folders, out, who=who, image_file=image)
     for one in told:
         disputed = f", {one.disputed} disputed and left unknown" if one.disputed else ""
         voice.show(f"{one.image}: {one.objects} objects{disputed}; {one.known:.0%} of the image is known  {out}/")

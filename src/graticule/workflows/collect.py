@@ -37,8 +37,9 @@ class Collected:
     known: float
 
 
-def collect(folders: Sequence[Path], out: Path, *, who: str = "") -> list[Collected]:
+def collect(folders: Sequence[Path], out: Path, *, who: str = "", image_file: Path | None = None) -> list[Collected]:
     """Write what was accepted in the results in `folders` as the new dataset `out`; `who`: by this reviewer only.
+    `image_file` says where the image of a single result is now, if it was moved.
 
     Where several reviewed a result the majority counts, and what exactly half of them accepted stays unknown. The
     dataset is complete only where somebody looked (its ``masks/``): nothing else is taught as background.
@@ -46,7 +47,7 @@ def collect(folders: Sequence[Path], out: Path, *, who: str = "") -> list[Collec
     check_new_folder(out)
     examples, told, diameters_nm, kinds = [], [], dict[str, float](), list[str]()
     for folder in (inside for given in folders for inside in results_in(given)):
-        reviewed = load_result(folder)
+        reviewed = load_result(folder, image_file=image_file)
         sessions = [s for s in reviews(reviewed) if s.last is not None and who in ("", s.who)]
         if not sessions:
             continue

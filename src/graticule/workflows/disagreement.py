@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +24,7 @@ from graticule.workflows.predict import Setup, finding, is_outlining, on_voxels_
 from graticule.workflows.predict_files import load_model
 from graticule.workflows.provenance import sha256
 from graticule.workflows.results import MARK
-from graticule.workflows.review import Reviewed
+from graticule.workflows.review import Reviewed, journal_of, load_result, open_review
 
 MOST = 0.5
 """An outlined proposal is found by a member that fills at least this share of it."""
@@ -54,6 +54,31 @@ def disagreement(
     share = votes / len(members)
     doubt = 4 * share * (1 - share)
     return {item.id: float(value) for item, value in zip(proposals.items, doubt, strict=True)}
+
+
+def begin_review(
+    folder: Path,
+    *,
+    who: str,
+    audit: float = 0.2,
+    view_um: float = 0.0,
+    seed: int = 0,
+    ask: bool = False,
+    image_file: Path | None = None,
+    say: Callable[[str], None] | None = None,
+) -> None:
+    """Lay out a review as it is asked for, before a window opens it; one that was begun stays as it is.
+
+    `ask` lets the models say where they disagree; see `doubts`.
+    """
+    if journal_of(folder, who).is_file():
+        return
+    reviewed = load_result(folder, image_file=image_file)
+    if ask and say is not None:
+        say(f"{reviewed.name}: asking the models again, under {len(D4)} views")
+    known = doubts(reviewed) if ask else None
+    order = reviewed.order(audit=audit, view_um=view_um, seed=seed)
+    open_review(reviewed, who=who, order=order, disagreement=known).close()
 
 
 def doubts(reviewed: Reviewed, *, device: str = "auto") -> dict[int, float]:

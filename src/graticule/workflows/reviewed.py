@@ -52,9 +52,9 @@ class Reviews:
         return dict(_plain(asdict(self)))
 
 
-def reviews_of(folder: Path, who: str = "") -> Reviews:
+def reviews_of(folder: Path, who: str = "", image_file: Path | None = None) -> Reviews:
     """Of one result, ``OUT/NAME``; of `who` only, if given. Reviews in which nothing was decided yet are left out."""
-    reviewed = load_result(folder)
+    reviewed = load_result(folder, image_file=image_file)
     sessions = [s for s in reviews(reviewed) if s.last is not None and who in ("", s.who)]
     accounts = tuple(_account(reviewed.name, session) for session in sessions)
     return Reviews(reviewed.name, accounts, tuple(agreements(sessions, reach_um(reviewed))))
