@@ -87,13 +87,13 @@ def _told(rows: dict[int, Row]) -> str:
     return "\n".join(
         [
             facts(),
-            f"F1 on 6 unseen images of the new look, both classes pooled: before, and after {BUDGET} decisions; what these were:",
+            f"F1 on 6 unseen images of the new look, both classes pooled: before, and after {BUDGET} decisions. These were:",
             "accepted rejected relabelled added fields-searched, of the queue | of the random arm",
             "",
             "seed  before  queue  random  gain",
             *(_line(seed, row) for seed, row in sorted(rows.items())),
             "",
-            f"queue - random: mean {mean:+.3f}, 95 % interval {mean - half:+.3f} to {mean + half:+.3f} (Student), n = {len(gains)}",
+            f"queue - random: mean {mean:+.3f}, 95 % interval {mean - half:+.3f} to {mean + half:+.3f} (n = {len(gains)})",
             "",
         ]
     )
