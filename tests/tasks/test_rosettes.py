@@ -19,6 +19,7 @@ from graticule.task import DRAWN
 from graticule.tasks import BASELINES, PRESETS, TASKS
 from graticule.tasks.rosettes import Rosettes, cells_in, drawn, taken_for
 from graticule.training import fit
+from graticule.workflows import predict as engine
 from graticule.workflows.evaluate_labels import evaluate_labels
 from graticule.workflows.predict import predict
 from graticule.workflows.ready import all_ready, ready
@@ -175,25 +176,15 @@ def test_a_small_network_learns_one_picture_in_seconds_and_is_judged_as_it_predi
     assert done.curve.recall.max() >= done.pooled["event_recall"] - 1e-9
 
 
-def test_proposals_do_not_depend_on_how_blocks_are_laid(learnt, scene):
+def test_proposals_do_not_depend_on_how_blocks_are_laid(learnt, scene, monkeypatch):
     model, _ = learnt
-    whole = predict(scene.image, model, device="cpu").image.data
-    task = replace(model.task, window_px=64 + 64, overlap_px=64)
-
-    class Blocks(type(task)):
-        @property
-        def grid(self):
-            return super().grid
-
-    from graticule.workflows import predict as engine
-
-    chunk = engine.CHUNKS[2]
-    try:
-        engine.CHUNKS[2] = (64, 64)
-        blocks = predict(scene.image, Checkpoint(task, model.weights), device="cpu").image.data
-    finally:
-        engine.CHUNKS[2] = chunk
-    np.testing.assert_array_equal(blocks, whole)
+    found = []
+    for side in (512, 64):  # all windows in one block, or each in its own
+        monkeypatch.setitem(engine.CHUNKS, 2, (side, side))
+        blocks = engine.set_up(scene.image, [model]).plan(stored=True).blocks
+        assert (len(blocks) > 1) == (side == 64)
+        found.append(predict(scene.image, model, device="cpu").image.data)
+    np.testing.assert_array_equal(*found)
 
 
 def test_every_proposal_names_the_cells_it_involves(learnt):
@@ -250,9 +241,7 @@ def test_a_constant_image_says_so_too():
         TINY.view(image(np.zeros((40, 50), np.uint8)))
 
 
-@pytest.mark.parametrize(
-    ("axes", "shape"), [("zyx", (4, 40, 40)), ("cyx", (3, 40, 40)), ("czyx", (2, 3, 40, 40))]
-)
+@pytest.mark.parametrize(("axes", "shape"), [("zyx", (4, 40, 40)), ("cyx", (3, 40, 40)), ("czyx", (2, 3, 40, 40))])
 def test_volumes_and_channels_are_refused(axes, shape, learnt):
     ndim = len(axes.replace("c", ""))
     with pytest.raises(FormatError, match="single planes"):
