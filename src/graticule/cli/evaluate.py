@@ -133,8 +133,8 @@ def show_labels(voice: Voice, done: LabelEvaluation) -> None:
 
 
 def _show_events(voice: Voice, done: LabelEvaluation) -> None:
-    head = ("image", "events", "met", "false", "recall", "precision", "F1", "touched", ">80 %", "Dice", "IoU")
-    keys = ("event_recall", "event_precision", "event_f1", "touched", "covered_80", "dice", "jaccard")
+    head = ("image", "events", "met", "false", "recall", "precision", "F1", "touched", "Dice")
+    keys = ("event_recall", "event_precision", "event_f1", "touched", "dice")
     lines = []
     for image, scores in (*done.by_image.items(), ("all images", done.pooled)):
         counts = [f"{scores[key]:.0f}" for key in ("events", "met", "false")]

@@ -299,7 +299,7 @@ class Rosettes:
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "laptop": {},
-    "demo": {"epochs": 8, "steps": 20},
+    "demo": {"epochs": 14, "steps": 20},
     "nematostella": {
         "channels": (64, 128, 256, 512, 1024),
         "cell_px": 0.0,
