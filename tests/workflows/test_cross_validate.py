@@ -105,3 +105,6 @@ def test_of_proposals_a_line_tells_events():
     report = module.FoldReport(module.Fold(("a",), ("b",)), (), {}, scores, {**scores, "event_f1": 0.5}, 12.0)
     assert "event F1 0.800 (met 4 of 5, false 1)  Dice 0.700  baseline event F1 0.500" in module.line(report)
     assert module.called(Rosettes) == "event F1"
+    events = module.CrossValidation((report, report), 0).events()
+    assert (events.tp, events.fp, events.fn) == (8, 2, 2)
+    assert module.CrossValidation((replace(report, scores={"f1": 1.0}),), 0).events() is None

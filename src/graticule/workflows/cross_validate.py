@@ -73,6 +73,13 @@ class CrossValidation:
         classes = sorted({key[3:-1] for scores in each for key in scores if key.startswith("tp[")})
         return {name: pooled(_tally(scores, name) for scores in each) for name in ("", *classes)}
 
+    def events(self, of: str = "scores") -> Tally | None:
+        """Of proposals: events met, false proposals and events not met, of all folds together; else None."""
+        each: list[Scores] = [getattr(fold, of) for fold in self.folds]
+        if not all("event_f1" in scores for scores in each):
+            return None
+        return pooled(Tally(int(s["met"]), int(s["false"]), int(s["events"] - s["met"])) for s in each)
+
 
 def cross_validate(
     task: Trainable,
