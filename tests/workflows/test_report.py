@@ -71,8 +71,13 @@ def test_a_count_that_hangs_on_its_threshold_is_warned_of(tmp_path: Path) -> Non
     assert "of the objects are within 0.1 of the threshold" in words(predicted(tmp_path, image, task))
 
 
-def test_a_model_without_a_score_is_warned_of(tmp_path: Path) -> None:
-    said = words(predicted(tmp_path, scattered(4, shape=(160, 192)).image, made={}))
+def test_a_model_without_a_score_is_warned_of_and_a_method_without_training_is_not(tmp_path: Path) -> None:
+    image = scattered(4, shape=(160, 192)).image
+    assert "how good it is, is not known" not in words(predicted(tmp_path, image, made={}))
+    file = tmp_path / "m.safetensors"
+    file.write_bytes(b"stands for a model")
+    job = Job(models=(Checkpoint(TASK),), files=(file,), out=tmp_path / "other")
+    said = words(predict_file(tmp_path / "grid.tif", job).folder)
     assert "how good it is, is not known" in said and "not used for learning" not in said
 
 
@@ -145,6 +150,7 @@ def test_a_folder_of_predictions_is_reported_image_by_image_and_others_are_refus
 
 
 def test_every_task_says_how_it_works_in_a_sentence_that_can_be_cited() -> None:
-    for name in TASKS:
+    for name in (*TASKS, *LABEL_FREE):
         text = methods_of({"task": name, "versions": {"torch": "2.13"}})
-        assert re.search(r"doi:10\.|arXiv:", text) and "PyTorch 2.13" in text, name
+        assert re.search(r"doi:10\.|arXiv:|\b(19|20)\d\d\)", text) and "PyTorch 2.13" in text, name
+        assert "the method " not in text

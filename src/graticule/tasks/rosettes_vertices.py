@@ -53,6 +53,10 @@ class RosettesVertices:
 
     name: ClassVar[str] = "rosettes-vertices"
     objective: ClassVar[str] = "event_f1"
+    methods: ClassVar[str] = (
+        "the geometry of cells alone: places that several cells come within a given distance of; cells of membrane images "
+        "were outlined by a watershed (Beucher and Meyer 1993)"
+    )
     adjustable: ClassVar[tuple[str, ...]] = ("threshold",)
 
     cells: Source = "auto"

@@ -36,6 +36,7 @@ class TissueOtsu(Masking):
 
     name: ClassVar[str] = "tissue-otsu"
     objective: ClassVar[str] = "dice"
+    methods: ClassVar[str] = "a threshold on grey levels (Otsu 1979, doi:10.1109/TSMC.1979.4310076)"
 
     smooth_sigma: float = 2.0
 
@@ -81,6 +82,9 @@ class TissueDog(Masking):
 
     name: ClassVar[str] = "tissue-dog"
     objective: ClassVar[str] = "dice"
+    methods: ClassVar[str] = (
+        "a threshold on the local strength of a difference of Gaussians (Otsu 1979, doi:10.1109/TSMC.1979.4310076)"
+    )
 
     block_size: int = 16
     texture_sigma: float = 1.0

@@ -47,6 +47,10 @@ class TissueTexture(Masking):
 
     name: ClassVar[str] = "tissue-texture"
     objective: ClassVar[str] = "dice"
+    methods: ClassVar[str] = (
+        "a label-free analysis of local texture, plane by plane (differences of Gaussians, local variance, coherence of the "
+        "structure tensor, edges), with thresholds measured on the image itself (Otsu 1979, doi:10.1109/TSMC.1979.4310076)"
+    )
 
     block_size: int = 64
     texture_sigma: float = 1.0

@@ -261,7 +261,7 @@ def _cautions(run: Mapping[str, Any], counts: Mapping[str, int], found: Points |
                 f"{unsure:.0%} of the objects are within {UNSURE:g} of the threshold: the count depends on where it is set. "
                 "Review some of them: graticule review."
             )
-    if any("score" in model and model["score"] is None for model in run.get("models", ())):
+    if any("file" in model and model.get("score") is None for model in run.get("models", ())):
         lines.append("The model carries no score on images held out from its training: how good it is, is not known.")
     return lines
 
