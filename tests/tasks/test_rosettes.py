@@ -221,11 +221,16 @@ def test_rosettes_are_a_task_like_any_other():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"classes": ("a", "b")}, {"cell_px": -1.0}, {"patch_px": 100}, {"window_px": 64, "overlap_px": 64}]
+    "wrong", [{"thresholds": (0.1, 0.2)}, {"cell_px": -1.0}, {"patch_px": 100}, {"window_px": 64, "overlap_px": 64}]
 )
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(SettingsError):
         Rosettes(**wrong)
+
+
+def test_several_classes_are_refused_before_anything_is_learnt():
+    with pytest.raises(SettingsError, match="found 2 classes"):
+        Rosettes(classes=("a", "b")).resolve([])
 
 
 # -- bad input -----------------------------------------------------------------------------------------------------------

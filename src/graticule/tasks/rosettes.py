@@ -119,8 +119,6 @@ class Rosettes:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        if len(self.classes) != 1:
-            raise SettingsError(f"found {len(self.classes)} classes {self.classes}; rosettes are one; name it alone")
         if len(self.thresholds) > 1:
             raise SettingsError(f"found {len(self.thresholds)} thresholds; need one")
         if self.cell_px < 0:
@@ -235,6 +233,17 @@ class Rosettes:
         return named
 
     def resolve(self, examples: Sequence[Example]) -> Self:
+        """The same task.
+
+        Raises
+        ------
+        SettingsError
+            If there is not one class.
+        """
+        if len(self.classes) != 1:
+            raise SettingsError(
+                f"found {len(self.classes)} classes ({', '.join(self.classes)}); rosettes are one; name it with --classes"
+            )
         return self
 
     def permissive(self) -> Self:
