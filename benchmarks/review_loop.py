@@ -37,7 +37,7 @@ from machine import facts
 
 BUDGET = 50
 CANDIDATES = 0.05  # confidence down to which proposals are shown: all there are
-VIEW_UM = 0.04  # about four of the larger beads: what a glance at one proposal takes in
+VIEW_UM = 12 * 0.0123  # as by default: twelve of the larger beads
 SMALL = Beads(epochs=(16,), width=0.25, neck_channels=32, head_channels=16, patch_px=128)
 FIRST = BeadScenes(shape_px=(384, 384))
 OTHER = BeadScenes(shape_px=(1536, 1536), noise=1.6, faint=0.35, touching=0.2)

@@ -3,7 +3,16 @@ import json
 
 import pytest
 
-FILES = {"scores.json", "scores.csv", "precision_recall.png", "run.json", "overlays"}
+FILES = {
+    "scores.json",
+    "scores.csv",
+    "candidates.csv",
+    "precision_recall.png",
+    "report.html",
+    "run.json",
+    "overlays",
+    "errors",
+}
 
 
 def test_figures_are_said_for_every_image_and_for_all_and_written(graticule, model, unseen, tmp_path):

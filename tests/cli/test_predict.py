@@ -9,7 +9,7 @@ from graticule.image import Image
 from tests.cli.conftest import as_pixels, drawn
 from tests.synthetic import scattered
 
-RESULTS = {"objects.csv", "objects.zip", "overlay.png", "run.json"}
+RESULTS = {"objects.csv", "objects.zip", "overlay.png", "report.html", "run.json"}
 
 
 def table(folder):

@@ -51,7 +51,7 @@ def test_a_volume_gets_confidence_and_labels_that_open_by_themselves(graticule, 
     ended = graticule("predict", volume, *TEXTURE, "-o", "found", "--json")
     assert ended.code == 0, ended.err
     folder = tmp_path / "found" / "volume"
-    assert {p.name for p in folder.iterdir()} == {"confidence.ome.zarr", "overlay.png", "run.json"}
+    assert {p.name for p in folder.iterdir()} == {"confidence.ome.zarr", "overlay.png", "report.html", "run.json"}
     mask = io.read(folder / "confidence.ome.zarr" / "labels" / "mask")
     assert (mask.shape, mask.spacing_um) == ((10, 300, 340), (0.01, 0.01, 0.01))
     assert 0.25 < np.mean(np.asarray(mask.data[...]) > 0) < 0.45
@@ -67,7 +67,13 @@ def test_a_plane_gets_images_of_its_own_size(graticule, tmp_path):
     io.write(stack((300, 341)), tmp_path / "plane.tif")
     assert graticule("predict", "plane.tif", *TEXTURE, "-o", "found").code == 0
     folder = tmp_path / "found" / "plane"
-    assert {p.name for p in folder.iterdir()} == {"mask.tif", "confidence.tif", "overlay.png", "run.json"}
+    assert {p.name for p in folder.iterdir()} == {
+        "mask.tif",
+        "confidence.tif",
+        "overlay.png",
+        "report.html",
+        "run.json",
+    }
     mask, confidence = io.read(folder / "mask.tif"), io.read(folder / "confidence.tif")
     assert mask.shape == confidence.shape == (300, 341)
     np.testing.assert_array_equal(mask.data[...] > 0, np.asarray(mask.data[...]) == 1)
@@ -179,7 +185,7 @@ def started(folder: Path, words: list[str]) -> subprocess.Popen[str]:
 
 def tree(folder: Path) -> dict[str, bytes]:
     """The result's files and their bytes, but for the account of when it was made."""
-    files = (p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "run.json")
+    files = (p for p in sorted(folder.rglob("*")) if p.is_file() and p.name not in ("run.json", "report.html"))
     return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
