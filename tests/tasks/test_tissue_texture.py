@@ -104,7 +104,7 @@ def test_calibration_finds_the_threshold_of_the_highest_dice():
     assert task.averaged([task, replace(task, threshold=0.5)]).threshold == pytest.approx(0.7)
 
 
-@pytest.mark.parametrize("task", [TissueTexture(), *(kind() for kind in LABEL_FREE.values())])
+@pytest.mark.parametrize("task", [TissueTexture(), *(LABEL_FREE[name]() for name in MASKS)])
 def test_settings_that_cannot_be_are_refused(task):
     with pytest.raises(SettingsError, match="threshold 2"):
         replace(task, threshold=2)
