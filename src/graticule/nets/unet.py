@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from monai.networks.nets import UNet as MonaiUNet
 from torch import Tensor, nn
-from torch.nn import functional
+
+from graticule.nets.any_size import padded
 
 CHANNELS = (16, 32, 64, 128, 256)
 
@@ -55,10 +56,4 @@ class UNet(nn.Module):
         self.multiple = 2 ** (len(channels) - 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        size = x.shape[2:]
-        missing = [-n % self.multiple for n in size]
-        padding = [amount for n in reversed(missing) for amount in (0, n)]
-        out: Tensor = self.body(functional.pad(x, padding) if any(missing) else x)
-        for axis, n in enumerate(size, start=2):
-            out = out.narrow(axis, 0, n)
-        return out
+        return padded(self.body, x, self.multiple)
