@@ -15,7 +15,7 @@ import numpy as np
 from graticule.errors import FormatError
 from graticule.image import Image
 from graticule.inference.outline import CONFIDENCE
-from graticule.io import image_name, read, read_points
+from graticule.io import read, read_points
 from graticule.io.table import Table
 from graticule.results import Labels, Points
 from graticule.review import Order, Proposals, Session
@@ -218,8 +218,3 @@ def _hash(folder: Path, name: str) -> str:
     path = folder / name.split(":")[0]
     told = fingerprint(path) if path.is_dir() else {"sha256": sha256(path)}
     return str(told.get("metadata_sha256", told.get("sha256", "")))
-
-
-def title(reviewed: Reviewed) -> str:
-    """For a window."""
-    return f"{image_name(reviewed.folder)}: {len(reviewed.proposals.items)} proposals"
