@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from graticule.errors import FormatError
 from graticule.image import Image
-from graticule.io import hdf5, imagej_roi, mrc, numpy_array, omezarr, points_csv, raster, tiff
+from graticule.io import hdf5, imagej_roi, mrc, numpy_array, omezarr, points_csv, raster, star, tiff
 from graticule.io.address import Address, Source, image_name
 from graticule.io.scan import Scan, check_is_file, to_image
 from graticule.results import Labels, Points
@@ -48,6 +48,7 @@ POINT_WRITERS: dict[str, Callable[[Points, Path, Image], None]] = {
     ".csv": points_csv.write,
     ".roi": imagej_roi.write,
     ".zip": imagej_roi.write,
+    ".star": star.write,
 }
 """Suffixes of points, in lower case."""
 
@@ -122,13 +123,17 @@ def read_points(
     kind: str | None = None,
     kinds: Sequence[str] | None = None,
 ) -> Points:
-    """Points on `image` from a ``.csv``, ``.roi`` or ``.zip``; see `points_csv.read` and `imagej_roi.read`."""
+    """Points on `image` from a ``.csv``, ``.roi``, ``.zip`` or ``.star``: see `points_csv.read`, `imagej_roi.read` and
+    `star.read`.
+    """
     path = Path(path)
     match path.suffix.lower():
         case ".csv":
             return points_csv.read(path, image, unit=unit, kind=kind, kinds=kinds)
         case ".roi" | ".zip":
             return imagej_roi.read(path, image, kind=kind, kinds=kinds)
+        case ".star":
+            return star.read(path, image, kind=kind, kinds=kinds)
         case other:
             raise FormatError(f"{path}: found suffix {other!r}; need one of {', '.join(POINT_WRITERS)}; convert it")
 
