@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import numpy as np
 from graticule.box import Box
 from graticule.image import Array, Image
 from graticule.inference.gate import Gate, bounds
-from graticule.inference.plan import Plan
-from graticule.inference.run import Prepare, Progress, run_block
+from graticule.inference.maps import KeptMaps
+from graticule.inference.plan import Block, Plan
+from graticule.inference.run import Prepare, Progress, known, run_block
 from graticule.inference.store import Store, each, writing
 from graticule.inference.work import Work, account
 from graticule.io.atomic import replacing
@@ -23,16 +25,80 @@ from graticule.task import Forward, Task
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Finding:
-    """One run: `task` over `image`, with what was found in each block kept in `store`."""
+class Search:
+    """`task` over `image`, block by block.
+
+    Attributes
+    ----------
+    maps
+        Where each block's maps are kept, and taken from if they are there already; None: they are not kept.
+    """
 
     task: Task
     forward: Forward
     prepare: Prepare
     image: Image
     plan: Plan
-    store: Store
     gate: Gate | None = None
+    maps: KeptMaps | None = None
+
+    def points(self) -> Points:
+        """Those of all blocks, one after the other, with nothing noted on disk."""
+        blocks = (self.within(number) for number in range(len(self.plan.blocks)))
+        return self._together([found for found, _ in filter(None, blocks)])
+
+    def within(self, number: int) -> tuple[Points, int] | None:
+        """What a block keeps, and how many the mask removed there; None if the mask spares the block."""
+        block = part = self.plan.blocks[number]
+        if self.gate is not None:
+            allowed = self.gate.on(block.write)
+            if not allowed.any():
+                return None
+            part = self.plan.narrowed(block, bounds(allowed, block.write.start))
+        found = self.task.decode(self._maps(number, part))
+        assert isinstance(found, Points), "a task without regions decodes to points"
+        found = found[owned(self.image.to_voxels(found.position_um), block.write, self.plan.shape)]
+        inside = found if self.gate is None else found[self._allowed(found, block.write)]
+        return inside, len(found) - len(inside)
+
+    def _maps(self, number: int, part: Block) -> Image:
+        context = len(part.tiles) == 1
+        compute = partial(run_block, self.forward, self.prepare, self.image, self.plan, part, context)
+        return (
+            compute()
+            if self.maps is None
+            else self.maps.of(number, self.plan, known(self.plan, part, context), compute)
+        )
+
+    def _allowed(self, found: Points, box: Box) -> Array:
+        assert self.gate is not None
+        voxels = np.round(self.image.to_voxels(found.position_um)).astype(int)
+        voxels = np.clip(voxels, box.start, np.array(box.stop) - 1) - box.start
+        allowed: Array = self.gate.on(box)[tuple(voxels.T)]
+        return allowed
+
+    def _together(self, found: Sequence[Points]) -> Points:
+        return joined(found) if found else self._nothing()
+
+    def _nothing(self) -> Points:
+        """No points, of the classes that there would have been."""
+        count = self._channels() if self.maps is None else self.maps.channels(self._channels)
+        blank = np.zeros((count, *(1,) * self.image.ndim), np.float32)
+        found = self.task.decode(Image(blank, "c" + "zyx"[-self.image.ndim :], self.plan.spacing_um))
+        assert isinstance(found, Points)
+        return found[:0]
+
+    def _channels(self) -> int:
+        """How many maps there are of a block."""
+        tile = self.plan.blocks[0].tiles[0]
+        return len(self.forward(self.prepare(np.zeros(tile.read.shape, np.uint8))[None])[0])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Finding(Search):
+    """One run: `task` over `image`, with what was found in each block kept in `store`."""
+
+    store: Store
 
     def go(self, progress: Progress | None = None) -> tuple[Points, Work]:
         """All blocks that are not finished yet; then the points of all."""
@@ -43,42 +109,17 @@ class Finding:
         with writing(self.store.folder):
             each(todo, self._compute, 1, progress, count)
         found = [load(self._file(n)) for n in range(count) if not finished[n].get("skipped")]
-        return joined(found) if found else self._nothing(), account(finished.values())
+        return self._together(found), account(finished.values())
 
     def _compute(self, number: int) -> None:
         began = time.monotonic()
-        block = part = self.plan.blocks[number]
-        if self.gate is not None:
-            allowed = self.gate.on(block.write)
-            if not allowed.any():
-                self.store.finish("points", number, skipped=True)
-                return
-            part = self.plan.narrowed(block, bounds(allowed, block.write.start))
-        maps = run_block(self.forward, self.prepare, self.image, self.plan, part, context=len(part.tiles) == 1)
-        found = self.task.decode(maps)
-        assert isinstance(found, Points), "a task without regions decodes to points"
-        found = found[owned(self.image.to_voxels(found.position_um), block.write, self.plan.shape)]
-        inside = found if self.gate is None else found[self._allowed(found, block.write)]
-        save(inside, self._file(number))
-        seconds = round(time.monotonic() - began, 3)
-        self.store.finish("points", number, seconds=seconds, removed=len(found) - len(inside))
-
-    def _allowed(self, found: Points, box: Box) -> Array:
-        assert self.gate is not None
-        voxels = np.round(self.image.to_voxels(found.position_um)).astype(int)
-        voxels = np.clip(voxels, box.start, np.array(box.stop) - 1) - box.start
-        allowed: Array = self.gate.on(box)[tuple(voxels.T)]
-        return allowed
-
-    def _nothing(self) -> Points:
-        """No points, of the classes that there would have been."""
-        blank = Image(
-            np.zeros(self.plan.blocks[0].tiles[0].read.shape, np.uint8), self.image.axes, self.plan.spacing_um
-        )
-        maps = self.forward(self.prepare(np.asarray(blank.data))[None])[0]
-        found = self.task.decode(Image(maps, "c" + blank.axes, self.plan.spacing_um))
-        assert isinstance(found, Points)
-        return found[:0]
+        found = self.within(number)
+        if found is None:
+            self.store.finish("points", number, skipped=True)
+            return
+        points, removed = found
+        save(points, self._file(number))
+        self.store.finish("points", number, seconds=round(time.monotonic() - began, 3), removed=removed)
 
     def _file(self, number: int) -> Path:
         return self.store.folder / "points" / f"{number}.npz"

@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,10 @@ from graticule.arrays.regions import decide, grown, label_regions, take_census, 
 from graticule.box import Box, cover
 from graticule.image import Array, ArrayLike, Image
 from graticule.inference.gate import Gate, bounds
+from graticule.inference.maps import KeptMaps
 from graticule.inference.merge import Part, join
 from graticule.inference.plan import Block, Plan
-from graticule.inference.run import Prepare, run_block
+from graticule.inference.run import Prepare, known, run_block
 from graticule.inference.store import Progress, Store, each, writing
 from graticule.inference.work import Work, account
 from graticule.io import omezarr
@@ -50,6 +51,8 @@ class Outlining:
     store: Store
     chunk: tuple[int, ...]
     gate: Gate | None = None
+    maps: KeptMaps | None = None
+    """Where each block's maps are kept, and taken from if they are there already."""
 
     def go(self, progress: Progress | None = None) -> Work:
         """All passes. What is finished already is not done again."""
@@ -124,7 +127,7 @@ class Outlining:
                 self.store.finish("maps", number, skipped=True)
                 return
             part = self.plan.narrowed(block, bounds(allowed, block.write.start))
-        raw, confidence, beyond = self._outlined(part)
+        raw, confidence, beyond = self._outlined(number, part)
         raw = placed(raw, part.write, block.write)
         confidence = placed(confidence, part.write, block.write)
         beyond = {axis: placed_plane(plane, axis, part.write, block.write) for axis, plane in beyond.items()}
@@ -136,13 +139,22 @@ class Outlining:
         self._keep_regions(number, raw, beyond)
         self.store.finish("maps", number, seconds=round(time.monotonic() - began, 3), removed=removed)
 
-    def _outlined(self, part: Block) -> tuple[Array, Array, dict[int, Array]]:
+    def _outlined(self, number: int, part: Block) -> tuple[Array, Array, dict[int, Array]]:
         """Raw labels, confidences in 255ths, and the labels of the planes beyond."""
-        maps = run_block(self.forward, self.prepare, self.image, self.plan, part, context=self.regions.objects)
+        maps = self._maps(number, part)
         labels = self._decoded(maps)
         inner = part.write.relative_to(part.read.start if self.regions.objects else part.write.start)
         confidence = np.round(np.asarray(maps.data)[(slice(0, self.regions.confidences), *inner.slices())] * STEPS)
         return labels[inner.slices()], confidence.astype(np.uint8), self._beyond(labels, inner)
+
+    def _maps(self, number: int, part: Block) -> Image:
+        context = self.regions.objects
+        compute = partial(run_block, self.forward, self.prepare, self.image, self.plan, part, context)
+        return (
+            compute()
+            if self.maps is None
+            else self.maps.of(number, self.plan, known(self.plan, part, context), compute)
+        )
 
     def _decoded(self, maps: Image) -> Array:
         found = self.task.decode(maps)

@@ -8,7 +8,7 @@ import numpy as np
 
 from graticule.box import Box, Tile
 from graticule.errors import FormatError
-from graticule.image import Array, Floats, Image
+from graticule.image import Array, ArrayLike, Floats, Image
 from graticule.inference.plan import Block, Plan
 from graticule.task import Forward
 
@@ -37,9 +37,16 @@ def run_block(
     if not context:
         return _gathered(forward, prepare, image, plan, block.tiles, block.write, lambda: None)
     (tile,) = block.tiles
-    inside = tuple(min(b, n) for b, n in zip(tile.read.stop, plan.shape, strict=True))
-    every = Tile(tile.read, Box(tile.read.start, inside))
+    every = Tile(tile.read, known(plan, block, context))
     return _gathered(forward, prepare, image, plan, (every,), every.write, lambda: None)
+
+
+def known(plan: Plan, block: Block, context: bool) -> Box:
+    """The voxels that the maps of a block lie on: see `run_block`."""
+    if not context:
+        return block.write
+    (tile,) = block.tiles
+    return Box(tile.read.start, tuple(min(b, n) for b, n in zip(tile.read.stop, plan.shape, strict=True)))
 
 
 def _gathered(
@@ -53,11 +60,11 @@ def _gathered(
 ) -> Image:
     """The maps of `tiles` on the cells of `box`; 0 where no tile lies."""
     stride = plan.stride
-    here = _cells(box, stride)
+    here = cells_of(box, stride)
     maps: Floats | None = None
     for tile in tiles:
         out = forward(read_prepared(image, tile.read, prepare)[None])[0]
-        cells, read = _cells(tile.write, stride), _cells(tile.read, stride)
+        cells, read = cells_of(tile.write, stride), cells_of(tile.read, stride)
         part = out[(slice(None), *cells.relative_to(read.start).slices())]
         if cells == here:
             maps = part
@@ -66,13 +73,18 @@ def _gathered(
             maps[(slice(None), *cells.relative_to(here.start).slices())] = part
         count()
     assert maps is not None, "a plan has at least one tile"
-    spacing = tuple(s * stride for s in plan.spacing_um)
-    first = tuple(a + (stride - 1) / 2 for a in box.start)
+    return maps_on(maps, box, plan)
+
+
+def maps_on(maps: ArrayLike, box: Box, plan: Plan) -> Image:
+    """`maps` ``(K, *cells)`` where they lie: on the cells of `box`."""
+    spacing = tuple(s * plan.stride for s in plan.spacing_um)
+    first = tuple(a + (plan.stride - 1) / 2 for a in box.start)
     origin = tuple(o + s * f for o, s, f in zip(plan.origin_um, plan.spacing_um, first, strict=True))
     return Image(maps, "c" + "zyx"[-len(plan.shape) :], spacing, origin)
 
 
-def _cells(box: Box, stride: int) -> Box:
+def cells_of(box: Box, stride: int) -> Box:
     """The cells whose voxels lie in `box`; the last may reach beyond it."""
     return Box(tuple(a // stride for a in box.start), tuple(-(-b // stride) for b in box.stop))
 

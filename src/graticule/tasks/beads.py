@@ -7,6 +7,7 @@ read (for flags, forms and help) without it.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ STRIDE = 2
 REACH = (
     384  # pixels a cell can see: with it, tiles give exactly the maps of one pass (measured; with 160, within 0.004)
 )
-HALO = REACH + 32  # two beads further apart than this are never one
+APART = 32  # pixels of context beyond that, for telling whether two centres are one bead; more for large suppression
 COARSEST = 32  # sides the network eats are multiples of its coarsest stride
 FLOOR = 0.05  # confidence below which a peak is not even a candidate
 NM = 1e-3  # µm
@@ -139,10 +140,11 @@ class Beads:
     @property
     def grid(self) -> Grid:
         spacing = self.working_nm * NM
+        halo = REACH + max(APART, self._apart_px)
         return Grid(
             spacing_um=(spacing, spacing),
             tile=(2176, 2176),
-            halo=(HALO, HALO),
+            halo=(halo, halo),
             multiple=COARSEST,
             stride=STRIDE,
             vector=len(self.classes),
@@ -283,6 +285,13 @@ class Beads:
     def match_um(self) -> Mapping[str, float]:
         """Matching radius of each class."""
         return {name: nm * NM for name, nm in zip(self.classes, self.match_nm, strict=True)}
+
+    @property
+    def _apart_px(self) -> int:
+        """Two beads further apart than this are never one."""
+        if not self.working_nm:
+            return 0
+        return math.ceil(self.suppression * max(self.diameters_nm, default=0.0) / self.working_nm)
 
     def _class_diameters_um(self) -> Array:
         return np.array(self.diameters_nm) * NM

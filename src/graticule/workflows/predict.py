@@ -17,8 +17,9 @@ from graticule.checkpoint import Checkpoint
 from graticule.errors import CheckpointError
 from graticule.image import SPATIAL, Image
 from graticule.inference import Plan, averaged, make_plan, run, symmetric
-from graticule.inference.find import Finding
+from graticule.inference.find import Finding, Search
 from graticule.inference.gate import Gate
+from graticule.inference.maps import KeptMaps
 from graticule.inference.outline import Outlining
 from graticule.inference.plan import stored_chunk
 from graticule.inference.run import Prepare, Progress
@@ -59,15 +60,21 @@ def predict(
     models = as_list(models)
     setup = set_up(image, models, tta=tta, device=device)
     gate = None if mask is None else Gate(mask, setup.working, mask_margin_um)
+    if is_outlining(setup.task):
+        labels = outlined(setup, setup.plan(stored=True), gate, progress)
+        return Labels(on_voxels_of(image, labels))
     with TemporaryDirectory(prefix="graticule-") as folder:
         store = Store.begin(Path(folder) / "run", {})
-        if is_outlining(setup.task):
-            job = outlining(setup, setup.plan(stored=True), store, gate)
-            job.go(progress)
-            labels = Image(np.asarray(job.labels.image.data[...]), *_place(setup.working))
-            return Labels(on_voxels_of(image, labels))
         found, _ = finding(setup, setup.plan(), store, gate).go(progress)
     return within(found, image)
+
+
+def outlined(setup: Setup, plan: Plan, gate: Gate | None, progress: Progress | None = None) -> Image:
+    """The labels of a task that outlines, on the voxels it works on, in memory."""
+    with TemporaryDirectory(prefix="graticule-") as folder:
+        job = outlining(setup, plan, Store.begin(Path(folder) / "run", {}), gate)
+        job.go(progress)
+        return Image(np.asarray(job.labels.image.data[...]), *_place(setup.working))
 
 
 def predict_maps(
@@ -93,6 +100,8 @@ class Setup:
         What the task sees of the image, on its grid.
     measured
         What a label-free task measured on it.
+    maps
+        Where the maps of each block are kept; None: nowhere.
     """
 
     task: Task
@@ -101,6 +110,7 @@ class Setup:
     forward: Forward
     prepare: Prepare
     measured: dict[str, Any]
+    maps: KeptMaps | None = None
 
     def plan(self, *, stored: bool = False, memory: int | None = None, size: tuple[int, ...] = ()) -> Plan:
         """What there is to do; `stored`: in blocks of whole chunks; see `make_plan`."""
@@ -154,6 +164,7 @@ def outlining(setup: Setup, plan: Plan, store: Store, gate: Gate | None) -> Outl
         store=store,
         chunk=chunk_of(setup.task, setup.working.ndim),
         gate=gate,
+        maps=setup.maps,
     )
 
 
@@ -167,6 +178,20 @@ def finding(setup: Setup, plan: Plan, store: Store, gate: Gate | None) -> Findin
         plan=plan,
         store=store,
         gate=gate,
+        maps=setup.maps,
+    )
+
+
+def searching(setup: Setup, plan: Plan, gate: Gate | None) -> Search:
+    """The same in memory, with nothing noted on disk."""
+    return Search(
+        task=setup.task,
+        forward=setup.forward,
+        prepare=setup.prepare,
+        image=setup.working,
+        plan=plan,
+        gate=gate,
+        maps=setup.maps,
     )
 
 

@@ -19,10 +19,10 @@ from graticule.errors import CheckpointError, FormatError, GraticuleError, Setti
 from graticule.image import Image
 from graticule.inference import Plan
 from graticule.inference.gate import Gate
+from graticule.inference.maps import KeptMaps
 from graticule.inference.run import Progress
 from graticule.inference.store import identity_of
 from graticule.io import READERS, image_name, is_image, read
-from graticule.nets.forward import choose_device
 from graticule.settings import to_plain
 from graticule.task import Task
 from graticule.tasks import LABEL_FREE
@@ -32,7 +32,7 @@ from graticule.workflows.masks import is_inside, is_single_mask, mask_of, open_m
 from graticule.workflows.predict import is_outlining, joint_task, set_up
 from graticule.workflows.provenance import about_model, fingerprint, made_on
 from graticule.workflows.report import write_report
-from graticule.workflows.results import MARK, check_result_folder, resumable_folder, unfinished
+from graticule.workflows.results import MAPS, MARK, check_result_folder, resumable_folder, unfinished
 from graticule.workflows.write_found import write_outlines, write_points
 
 NM = 1e-3  # µm
@@ -65,6 +65,8 @@ class Job:
         Bytes that the whole program may take at its peak; None: what the model's own tiles take.
     resume
         Go on with what an earlier run of the same job left unfinished.
+    keep_maps
+        Leave the maps of every block in the result, under ``maps/``: see `workflows.again`. Nothing else changes.
     """
 
     models: tuple[Checkpoint, ...]
@@ -78,6 +80,7 @@ class Job:
     seed: int = 0
     memory: int | None = None
     resume: bool = False
+    keep_maps: bool = False
 
     @cached_property
     def task(self) -> Task:
@@ -187,6 +190,8 @@ def image_files(given: Sequence[Path]) -> list[Path]:
 
 def check_job(job: Job, files: Sequence[Path]) -> None:
     """Refuse what is wrong with the whole job before the first image is read."""
+    from graticule.nets.forward import choose_device  # brings torch, which looking at results does without
+
     choose_device(job.device)
     if job.mask is not None and not job.mask.exists() and not is_inside(job.mask):
         raise FormatError(f"{job.mask}: found no such file or folder; give a mask, or a folder of masks")
@@ -225,16 +230,21 @@ def predict_image(
     The folder appears whole or not at all; what a run that was stopped has finished lies beside it, to be resumed.
     `about` says where image and mask come from, for run.json and to know the same job again.
     """
+    from graticule.nets.forward import choose_device
+
     began = time.monotonic()
     setup = set_up(image, job.models, tta=job.tta, device=job.device)
     size = _begun_size(job.out / name) if job.resume else ()
     laid_out = setup.plan(stored=is_outlining(job.task), memory=budget(job.memory), size=size)
     gate = None if mask is None else Gate(mask, setup.working, job.mask_margin_nm * NM)
     identity = _identity(about or {"image": _about_voxels(image)}, job, laid_out, setup.measured)
+    if job.keep_maps:
+        identity["maps"] = {"folder": MAPS, **_place(setup.working)}
     write = write_outlines if is_outlining(job.task) else write_points
     folder, many = job.out / name, len(laid_out.blocks) > 1
     with resumable_folder(folder, identity, resume=job.resume, worth_keeping=many) as store:
-        found = write(setup, laid_out, store, gate, name, progress)
+        kept = KeptMaps(store.folder / MAPS) if job.keep_maps else None
+        found = write(replace(setup, maps=kept), laid_out, store, gate, name, progress)
         facts = {
             "command": "predict",
             **made_on(),
@@ -284,15 +294,12 @@ def open_image(file: Path, reading: Reading) -> Image:
 
 def _identity(about: Mapping[str, Any], job: Job, laid_out: Plan, measured: Mapping[str, Any]) -> dict[str, Any]:
     """All that the result depends on; also the better part of run.json, which says where a number came from."""
-    settings = to_plain(job.task)
     mask = about.get("mask")
     return {
         **about,
         "mask": mask and {**mask, "margin_nm": job.mask_margin_nm},
         "models": job.about_models,
-        "task": job.task.name,
-        "settings": settings,
-        "thresholds": dict(zip(settings.get("classes", ()), settings.get("thresholds", ()), strict=False)),
+        **about_settings(job.task),
         "tta": job.tta,
         "plan": {
             "tiles": len(laid_out.tiles),
@@ -305,6 +312,13 @@ def _identity(about: Mapping[str, Any], job: Job, laid_out: Plan, measured: Mapp
     }
 
 
+def about_settings(task: Task) -> dict[str, Any]:
+    """For run.json: what was looked for, and how it was decided."""
+    settings = to_plain(task)
+    thresholds = dict(zip(settings.get("classes", ()), settings.get("thresholds", ()), strict=False))
+    return {"task": task.name, "settings": settings, "thresholds": thresholds}
+
+
 def _as_json(value: Any) -> Any:
     """JSON has no infinity, and no word for what is not a number."""
     if isinstance(value, list):
@@ -315,6 +329,16 @@ def _as_json(value: Any) -> Any:
 def about_image(file: Path, image: Image) -> dict[str, Any]:
     """For run.json: which pixels these were."""
     return {**fingerprint(file), **_about_voxels(image)}
+
+
+def _place(working: Image) -> dict[str, Any]:
+    """Of the voxels that the maps were computed on: all but what they show."""
+    return {
+        "axes": working.axes,
+        "shape": list(working.data.shape),
+        "spacing_um": list(working.spacing_um),
+        "origin_um": list(working.origin_um),
+    }
 
 
 def _about_voxels(image: Image) -> dict[str, Any]:

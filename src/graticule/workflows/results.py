@@ -24,6 +24,9 @@ VERDICTS = "candidates.csv"
 ERRORS = "errors"
 """Of an evaluation: pictures of single false and missed objects."""
 
+MAPS = "maps"
+"""Folder, in a result's, of the maps it was decided by, where they were kept."""
+
 JOURNALS = "review"
 """Folder, in a result's, of what reviewers decided on it: never replaced by a newer result."""
 

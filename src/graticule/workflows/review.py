@@ -88,10 +88,10 @@ def load_result(folder: Path, *, image_file: Path | None = None) -> Reviewed:
 
     `image_file` says where the image is now, if it was moved.
     """
-    run = _run(folder)
+    run = run_of(folder)
     source = image_file or Path(run["image"]["file"])
-    about = _same_image(source, run["image"], folder)
-    return result_of(folder, run, read(source, **_reading(run)), about)
+    about = same_image(source, run["image"], folder)
+    return result_of(folder, run, read(source, **reading_of(run)), about)
 
 
 def result_of(folder: Path, run: Mapping[str, Any], image: Image, about: Mapping[str, Any]) -> Reviewed:
@@ -158,7 +158,8 @@ def journal_of(folder: Path, who: str) -> Path:
     return folder / JOURNALS / f"{plain or 'reviewer'}.jsonl"
 
 
-def _run(folder: Path) -> dict[str, Any]:
+def run_of(folder: Path) -> dict[str, Any]:
+    """What ``run.json`` says of a prediction."""
     path = folder / MARK
     if not path.is_file():
         raise FormatError(f"{folder}: found no {MARK}; need a result of graticule predict; give its folder, OUT/NAME")
@@ -170,13 +171,13 @@ def _run(folder: Path) -> dict[str, Any]:
     return dict(run)
 
 
-def _reading(run: Mapping[str, Any]) -> dict[str, Any]:
+def reading_of(run: Mapping[str, Any]) -> dict[str, Any]:
     """How the image was read when the result was made."""
     how = dict(run.get("read_as") or {})
     return {name: how[name] for name in ("spacing_um", "channel", "axes") if name in how}
 
 
-def _same_image(source: Path, told: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def same_image(source: Path, told: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """What tells the image from others; `FormatError` if it is another now."""
     if not Path(str(source).split(":/")[0]).exists() and "://" not in str(source):
         raise FormatError(
