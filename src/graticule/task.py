@@ -315,12 +315,48 @@ class LabelFree(Task, Protocol):
 class Viewing(Task, Protocol):
     """A task that looks at something else than grey levels."""
 
+    redrawn: ClassVar[tuple[str, ...]]
+    """Of the `adjustable` settings, those by which something else is drawn: another value takes the network again."""
+
     def view(self, image: Image) -> Image:
         """What `prepare` is given in place of `image`: the same field, perhaps with channels and on another grid.
 
         Asked once for each whole image, in prediction and in learning, before it is brought to the task's grid. Results
         still come back on the image's own voxels. What is drawn has no unknown grey scale: its levels are `DRAWN`.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How a setting that is a number is put to people who move it with a slider.
+
+    Attributes
+    ----------
+    label
+        What it is, in a few words.
+    low, high
+        Bounds of the slider, and not of what the setting may be, in `unit`; for whole numbers whole ones.
+    step
+        In `unit`.
+    factor
+        The setting times this is a number in `unit`.
+    """
+
+    label: str
+    low: float
+    high: float
+    step: float
+    unit: str = ""
+    factor: float = 1.0
+
+
+class Showing(Task, Protocol):
+    """A task that says how its `adjustable` settings are put to people; confidences and choices need no words."""
+
+    @property
+    def shown(self) -> Mapping[str, Shown]:
+        """By the setting's name."""
         ...
 
 

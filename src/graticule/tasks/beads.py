@@ -23,7 +23,7 @@ from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.metrics import detection
 from graticule.results import Points, Result
-from graticule.task import Augment, Forward, Grid, Levels, Phase, Recipe, Scores, Weights
+from graticule.task import Augment, Forward, Grid, Levels, Phase, Recipe, Scores, Shown, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -149,6 +149,15 @@ class Beads:
             stride=STRIDE,
             vector=len(self.classes),
         )
+
+    @property
+    def shown(self) -> Mapping[str, Shown]:
+        """Suppression as a distance between the smallest beads, in nm."""
+        if not self.diameters_nm:
+            return {"suppression": Shown("nearer than this is one bead", 0, 2, 0.01, "diameters")}
+        small = min(self.diameters_nm)
+        name = self.classes[self.diameters_nm.index(small)]
+        return {"suppression": Shown(f"two of {name} nearer than this are one", 0, 2 * small, 0.1, "nm", small)}
 
     @property
     def recipe(self) -> Recipe:

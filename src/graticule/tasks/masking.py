@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
@@ -14,7 +14,7 @@ from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.metrics import overlap
 from graticule.results import Labels, Result
-from graticule.task import Forward, Grid, Levels, Regions, Scores
+from graticule.task import Forward, Grid, Levels, Regions, Scores, Shown
 
 STEPS = 255  # confidences are whole 255ths: what is decoded at once and what is stored for later are the same
 TILE = (64, 1024, 1024)
@@ -56,6 +56,13 @@ class Masking:
         return Regions(
             min_voxels=self.min_region_size, max_hole_voxels=self.max_hole_size, kinds=("tissue",), confidences=1
         )
+
+    @property
+    def shown(self) -> Mapping[str, Shown]:
+        return {
+            "min_region_size": Shown("smallest region", 0, 100_000, 1, "voxels"),
+            "max_hole_size": Shown("largest hole that is filled", 0, 100_000, 1, "voxels"),
+        }
 
     def prepare(self, pixels: Array, levels: Levels) -> Floats:
         """Grey levels in units of their spread, and ones: 0 where a tile reaches beyond the image."""

@@ -23,7 +23,20 @@ from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.metrics import events
 from graticule.results import Labels, Result
-from graticule.task import DRAWN, Augment, Description, Forward, Grid, Levels, Phase, Recipe, Regions, Scores, Weights
+from graticule.task import (
+    DRAWN,
+    Augment,
+    Description,
+    Forward,
+    Grid,
+    Levels,
+    Phase,
+    Recipe,
+    Regions,
+    Scores,
+    Shown,
+    Weights,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,6 +102,7 @@ class Rosettes:
     name: ClassVar[str] = "rosettes"
     objective: ClassVar[str] = "event_f1"
     adjustable: ClassVar[tuple[str, ...]] = ("thresholds", "min_cells", "cells")
+    redrawn: ClassVar[tuple[str, ...]] = ("cells",)
     methods: ClassVar[str] = (
         "an Attention U-Net (Oktay et al. 2018, arXiv:1804.03999) that outlines rosettes on pictures of cell boundaries"
     )
@@ -183,6 +197,10 @@ class Rosettes:
             kinds=self.classes,
             confidences=1,
         )
+
+    @property
+    def shown(self) -> Mapping[str, Shown]:
+        return {"min_cells": Shown("smallest rosette", 0, 20, 0.1, "cells")}
 
     def view(self, image: Image) -> Image:
         """``(3, y, x)``: thin boundaries, thick boundaries, numbers of cells, at `cell_px` pixels per median cell."""

@@ -58,6 +58,7 @@ class RosettesVertices:
         "were outlined by a watershed (Beucher and Meyer 1993)"
     )
     adjustable: ClassVar[tuple[str, ...]] = ("threshold",)
+    redrawn: ClassVar[tuple[str, ...]] = ()
 
     cells: Source = "auto"
     least: int = ROSETTE_CELLS

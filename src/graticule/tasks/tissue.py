@@ -23,7 +23,7 @@ from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.metrics import overlap
 from graticule.results import Labels, Result
-from graticule.task import Augment, Forward, Grid, Levels, Phase, Recipe, Regions, Scores, Weights
+from graticule.task import Augment, Forward, Grid, Levels, Phase, Recipe, Regions, Scores, Shown, Weights
 from graticule.tasks.masking import by_plane
 from graticule.tasks.tissue_texture import TissueTexture
 
@@ -102,6 +102,7 @@ class Tissue:
 
     name: ClassVar[str] = "tissue"
     objective: ClassVar[str] = "dice"
+    adjustable: ClassVar[tuple[str, ...]] = ("thresholds", "min_region_um", "fill_holes", "keep_largest", "grow_um")
     handed_on: ClassVar[tuple[str, ...]] = ("channels", "norm", "working_nm")
     methods: ClassVar[str] = (
         "a residual U-Net (Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28; Kerfoot et al. 2019, "
@@ -189,6 +190,14 @@ class Tissue:
             kinds=self.classes,
             confidences=len(self.classes),
         )
+
+    @property
+    def shown(self) -> Mapping[str, Shown]:
+        finest = min(self.working_nm, default=0.0) * NM or 1.0
+        return {
+            "min_region_um": Shown("smallest region across", 0, 200 * finest, finest, "µm"),
+            "grow_um": Shown("grown by", -20 * finest, 20 * finest, finest, "µm"),
+        }
 
     def prepare(self, pixels: Array, levels: Levels) -> Floats:
         """Grey levels from the darkest to the brightest percent to -1 … 1; single specks may lie a little beyond."""
