@@ -38,16 +38,27 @@ def write(
 
     `numbers` are the particle_ids, else 1, 2 …; `more` are columns at the end, by name, which `read` leaves aside.
     """
-    axes, more = _xyz(image), dict(more or {})
+    more = dict(more or {})
     numbers = range(1, len(points) + 1) if numbers is None else numbers
-    header = ["particle_id", *(f"{a}_px" for a in axes), *(f"{a}_um" for a in axes), "class", "confidence"]
-    header += ["diameter_nm"] * (points.diameter_um is not None)
+    header = ["particle_id", *_header(points, image)]
     own = zip(*more.values(), strict=True) if more else [()] * len(points)
     with replacing(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow([*header, *more])
         for number, row, cells in zip(numbers, _rows(points, image), own, strict=True):
             rows.writerow([number, *row, *cells])
+
+
+def cells(points: Points, image: Image) -> list[dict[str, str]]:
+    """Each point's cells by the names of their columns, as `write` writes them, without ``particle_id``."""
+    header = _header(points, image)
+    return [dict(zip(header, row, strict=True)) for row in _rows(points, image)]
+
+
+def _header(points: Points, image: Image) -> list[str]:
+    axes = _xyz(image)
+    header = [*(f"{a}_px" for a in axes), *(f"{a}_um" for a in axes), "class", "confidence"]
+    return header + ["diameter_nm"] * (points.diameter_um is not None)
 
 
 def _xyz(image: Image) -> str:
@@ -88,7 +99,8 @@ def read(
     ----------
     path
         A table with ``x_um,y_um``, ``x_nm,y_nm`` or ``x_px,y_px`` (and ``z_…`` for a stack), and perhaps ``class``,
-        ``confidence`` and ``diameter_nm``; other columns are left aside. A header without rows: no objects.
+        ``confidence`` and ``diameter_nm`` (which counts where every row has one); other columns are left aside. A header
+        without rows: no objects.
     image
         What the points lie on: pixels become micrometres by it, and nothing may lie outside.
     unit
@@ -202,7 +214,8 @@ def _confidence(table: Table) -> Array:
 
 
 def _diameter_um(table: Table) -> Array | None:
-    if "diameter_nm" not in table.columns:
+    """Nothing, too, where some have none: what a person added was never measured."""
+    if "" in table.columns.get("diameter_nm", ("",)):
         return None
     return _within(table, "diameter_nm", 0, math.inf) / 1000
 
