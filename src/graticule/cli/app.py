@@ -41,6 +41,7 @@ COMMANDS = {
     "evaluate": "How right a model is on annotated images that it has not seen.",
     "cross-validate": "How right a model will be on the next specimen: each is held out once.",
     "report": "A page about a run, to keep and to send: counts, certainty, how it was made, a methods paragraph.",
+    "export": "What was found, as a reviewer left it, for other programs: CSV, STAR, ImageJ, GeoJSON, labels …",
 }
 """By name, in the order in which they are met; each is the function or app of its name in its own file."""
 

@@ -29,7 +29,7 @@ from graticule.review import Session
 from graticule.statistics.intervals import poisson
 from graticule.workflows.report import LONGEST_PX, page_of
 from graticule.workflows.results import JOURNALS, MARK, check_writable
-from graticule.workflows.review import OUTLINES, TABLE, Reviewed, journal_of, load_result
+from graticule.workflows.review import OUTLINES, TABLE, journal_of, load_result
 from graticule.workflows.standing import Changes, Standing
 
 Kind = Literal["csv", "star", "roi", "geojson", "overlay", "labels", "report", "all"]
@@ -89,8 +89,8 @@ def export(folder: Path, kind: Kind, out: Path, *, who: str = "", image_file: Pa
     image_file
         Where the image is now, if it was moved. ``csv`` and pictures of what was found do without it.
     """
+    check_export(folder, kind, who)
     source = _Source(folder, who, image_file)
-    _check(source, kind)
     path = target(folder, kind, out)
     _check_place(source, path)
     WRITE[kind](source, path)
@@ -152,7 +152,10 @@ class _Source:
     @cached_property
     def standing(self) -> Standing:
         reviewed = load_result(self.folder, image_file=self.image_file)
-        return Standing(reviewed, _session(reviewed, self.who) if self.who else None)
+        if not self.who:
+            return Standing(reviewed)
+        journal = journal_of(self.folder, self.who)
+        return Standing(reviewed, Session.read(journal, reviewed.image, reviewed.proposals, reviewed.about))
 
     @cached_property
     def image(self) -> Image:
@@ -170,17 +173,23 @@ class _Source:
         return name if changes is None else f"{name}, {changes}"
 
 
-def _check(source: _Source, kind: Kind) -> None:
+def check_export(folder: Path, kind: Kind, who: str = "") -> None:
+    """Refuse a kind that makes no sense of a result, and a reviewer who did not review it, before anything is read."""
+    source = _Source(folder)
     sensible = KINDS[source.sort]
     if kind not in sensible:
         raise FormatError(
-            f"{source.folder}: found {WORDS[source.sort]}, of which {kind} makes nothing; need one of {', '.join(sensible)}; "
+            f"{folder}: found {WORDS[source.sort]}, of which {kind} makes nothing; need one of {', '.join(sensible)}; "
             "choose one"
         )
-    if source.who and source.sort == "mask":
+    if who and source.sort == "mask":
         raise FormatError(
-            f"{source.folder}: found a mask, which nobody reviews object by object; need no reviewer; leave out --who"
+            f"{folder}: found a mask, which nobody reviews object by object; need no reviewer; leave out --who"
         )
+    if who and not journal_of(folder, who).is_file():
+        others = [file.stem for file in sorted((folder / JOURNALS).glob("*.jsonl"))]
+        known = f"one of {', '.join(others)}" if others else "a review: graticule review"
+        raise FormatError(f"{folder}: found no decisions of {who}; need {known}; correct --who, or leave it out")
 
 
 def _check_place(source: _Source, path: Path) -> None:
@@ -191,17 +200,6 @@ def _check_place(source: _Source, path: Path) -> None:
             f"{path}: found what this would replace, or stand beside, of the result; choose another place"
         )
     check_writable(path)
-
-
-def _session(reviewed: Reviewed, who: str) -> Session:
-    path = journal_of(reviewed.folder, who)
-    if not path.is_file():
-        others = [file.stem for file in sorted((reviewed.folder / JOURNALS).glob("*.jsonl"))]
-        known = f"one of {', '.join(others)}" if others else "a review: graticule review"
-        raise FormatError(
-            f"{reviewed.folder}: found no decisions of {who}; need {known}; correct --who, or leave it out"
-        )
-    return Session.read(path, reviewed.image, reviewed.proposals, reviewed.about)
 
 
 # -- one kind each -----------------------------------------------------------------------------------------------------
