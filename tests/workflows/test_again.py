@@ -29,7 +29,7 @@ from graticule.workflows.predict_files import Job, predict_file
 from tests.synthetic import SPACING_UM, scattered
 
 KINDS = ("6nm", "12nm")
-VOLATILE = ("time", "seconds", "work", "again", "maps", "device", "seed")
+VOLATILE = ("time", "seconds", "work", "again", "maps")
 SPARED = ("run.json", "report.html")
 """They say when the run was, and how long it took."""
 
@@ -78,16 +78,40 @@ BEADS = DarkBeads(
 ROSETTES = BlurredRosettes(thresholds=(0.5,), min_cells=1.0)
 
 
-@pytest.fixture(autouse=True)
-def known(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def known():
     """The tasks of this file, as if they were the package's own."""
-    monkeypatch.setitem(TASKS, "beads", DarkBeads)
-    monkeypatch.setitem(TASKS, "rosettes", BlurredRosettes)
-    monkeypatch.setitem(LABEL_FREE, "tissue-otsu", PatchyOtsu)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TASKS, "beads", DarkBeads)
+        patch.setitem(TASKS, "rosettes", BlurredRosettes)
+        patch.setitem(LABEL_FREE, "tissue-otsu", PatchyOtsu)
+        yield
+
+
+@pytest.fixture(scope="module")
+def beads_run(known, tmp_path_factory):
+    """Points in nine tiles; to be looked at only."""
+    return kept(BEADS, beads_image(), tmp_path_factory.mktemp("beads") / "kept")
+
+
+@pytest.fixture(scope="module")
+def rosettes_run(known, tmp_path_factory):
+    """Numbered outlines of a plane, in several windows."""
+    return kept(ROSETTES, cells_image(), tmp_path_factory.mktemp("rosettes") / "kept")
+
+
+@pytest.fixture(scope="module")
+def mask_run(known, tmp_path_factory):
+    """The mask of a volume, in four blocks."""
+    return kept(PatchyOtsu(), volume(), tmp_path_factory.mktemp("mask") / "kept")
 
 
 def beads_image():
     return scattered(5, 40, (230, 260), 24, 2, kind=[0, 1] * 20, kinds=KINDS, diameter_px=(10.0, 20.0)).image
+
+
+def cells_image():
+    return RosetteScenes(shape_px=(160, 190), rosettes=(3, 6), empty=0.0).draw(2).image
 
 
 def volume():
@@ -95,15 +119,14 @@ def volume():
     return Image((255 * (noise > 0.02)).astype(np.uint8), "zyx", (0.04, 0.03, 0.03))
 
 
-def predicted(task, image, folder, **how):
-    """The folder of a fresh prediction, by the command line's own way."""
-    folder.mkdir(exist_ok=True)
-    (folder.parent / "model").write_text("")
-    file = folder.parent / "image.tif"
-    if not file.exists():
-        io.write(image, file)
-    job = Job(models=(Checkpoint(task),), files=(folder.parent / "model",), out=folder, device="cpu", **how)
-    return predict_file(file, job).folder
+def predicted(task, image, folder, *, beside=None, **how):
+    """The folder of a fresh prediction, by the command line's own way; of the files of another run, to be like it."""
+    home = folder.parent if beside is None else beside.folder.parents[1]
+    if beside is None and not (home / "image.tif").exists():
+        (home / "model").write_text("")
+        io.write(image, home / "image.tif")
+    job = Job(models=(Checkpoint(task),), files=(home / "model",), out=folder, device="cpu", **how)
+    return predict_file(home / "image.tif", job).folder
 
 
 def kept(task, image, folder, **how):
@@ -144,29 +167,27 @@ def points_of(folder: Path, image: Image) -> Points:
     [{}, {"thresholds": (0.6, 0.2)}, {"suppression": 1.4}, {"thresholds": (0.12, 0.77), "suppression": 0.1}],
     ids=str,
 )
-def test_points_in_several_tiles(tmp_path, moved):
+def test_points_in_several_tiles(tmp_path, beads_run, moved):
     image = beads_image()
-    run = kept(BEADS, image, tmp_path / "kept")
-    assert len(run.plan.blocks) == 9
-    fresh = predicted(replace(BEADS, **moved), image, tmp_path / "fresh")
-    task = replace(run.task, **moved)
-    again = write_again(run, task, tmp_path / "again").folder
+    assert len(beads_run.plan.blocks) == 9
+    fresh = predicted(replace(BEADS, **moved), image, tmp_path / "fresh", beside=beads_run)
+    task = replace(beads_run.task, **moved)
+    again = write_again(beads_run, task, tmp_path / "again").folder
     assert differing(again, fresh) == []
-    found, on_disk = decide(run, task), points_of(fresh, image)
+    found, on_disk = decide(beads_run, task), points_of(fresh, image)
     assert isinstance(found, Points) and len(found) == len(on_disk) > 5
     np.testing.assert_allclose(found.position_um, on_disk.position_um, atol=1e-6)
     np.testing.assert_array_equal(found.kind, on_disk.kind)
 
 
 @pytest.mark.parametrize("moved", [{}, {"thresholds": (0.52,)}, {"min_cells": 0.2}, {"thresholds": (0.999,)}], ids=str)
-def test_numbered_outlines_of_a_plane(tmp_path, moved):
-    image = RosetteScenes(shape_px=(160, 190), rosettes=(3, 6), empty=0.0).draw(2).image
-    run = kept(ROSETTES, image, tmp_path / "kept")
-    assert len(run.plan.blocks) == 1 and len(run.plan.tiles) > 1
-    fresh = predicted(replace(ROSETTES, **moved), image, tmp_path / "fresh")
-    task = replace(run.task, **moved)
-    assert differing(write_again(run, task, tmp_path / "again").folder, fresh) == []
-    found = decide(run, task)
+def test_numbered_outlines_of_a_plane(tmp_path, rosettes_run, moved):
+    image = cells_image()
+    assert len(rosettes_run.plan.blocks) == 1 and len(rosettes_run.plan.tiles) > 1
+    fresh = predicted(replace(ROSETTES, **moved), image, tmp_path / "fresh", beside=rosettes_run)
+    task = replace(rosettes_run.task, **moved)
+    assert differing(write_again(rosettes_run, task, tmp_path / "again").folder, fresh) == []
+    found = decide(rosettes_run, task)
     assert isinstance(found, Labels) and found.image.shape == image.shape
     np.testing.assert_array_equal(
         found.image.data, io.read(fresh / "objects.tif", spacing_um=image.spacing_um).data[...]
@@ -175,32 +196,30 @@ def test_numbered_outlines_of_a_plane(tmp_path, moved):
 
 
 @pytest.mark.parametrize("moved", [{}, {"threshold": 0.8, "max_hole_size": 0}, {"min_region_size": 4000}], ids=str)
-def test_the_mask_of_a_volume_in_several_blocks(tmp_path, moved):
+def test_the_mask_of_a_volume_in_several_blocks(tmp_path, mask_run, moved):
     image = volume()
-    run = kept(PatchyOtsu(), image, tmp_path / "kept")
-    assert len(run.plan.blocks) == 4
-    fresh = predicted(replace(PatchyOtsu(), **moved), image, tmp_path / "fresh")
-    task = replace(run.task, **moved)
-    assert differing(write_again(run, task, tmp_path / "again").folder, fresh) == []
-    found = decide(run, task)
+    assert len(mask_run.plan.blocks) == 4
+    fresh = predicted(replace(PatchyOtsu(), **moved), image, tmp_path / "fresh", beside=mask_run)
+    task = replace(mask_run.task, **moved)
+    assert differing(write_again(mask_run, task, tmp_path / "again").folder, fresh) == []
+    found = decide(mask_run, task)
     on_disk = np.asarray(open_level(fresh / "confidence.ome.zarr" / "labels" / "mask")[...])
     np.testing.assert_array_equal(found.image.data, on_disk)
     assert 0 < on_disk.mean() < 1 and found.image.spacing_um == image.spacing_um
 
 
-def test_a_mask_given_afterwards(tmp_path):
+def test_a_mask_given_afterwards(tmp_path, beads_run):
     image = beads_image()
     allowed = np.zeros(image.shape, np.uint8)
     allowed[40:150, :120] = 1
     io.write(Labels(replace(image, data=allowed)), tmp_path / "mask.tif")
-    run = kept(BEADS, image, tmp_path / "kept")
     how = {"mask": tmp_path / "mask.tif", "mask_margin_nm": 3.0}
-    fresh = predicted(BEADS, image, tmp_path / "fresh", **how)
-    again = write_again(run, run.task, tmp_path / "again", **how)
+    fresh = predicted(BEADS, image, tmp_path / "fresh", beside=beads_run, **how)
+    again = write_again(beads_run, beads_run.task, tmp_path / "again", **how)
     assert differing(again.folder, fresh) == [] and "the mask spared 5 of 9 blocks" in again.said
-    found = decide(run, run.task, mask=replace(image, data=allowed), mask_margin_nm=3.0)
+    found = decide(beads_run, beads_run.task, mask=replace(image, data=allowed), mask_margin_nm=3.0)
     np.testing.assert_allclose(found.position_um, points_of(fresh, image).position_um, atol=1e-6)
-    assert 0 < len(found) < len(decide(run, run.task))
+    assert 0 < len(found) < len(decide(beads_run, beads_run.task))
 
 
 def test_other_settings_inside_the_mask_that_the_run_had(tmp_path):
@@ -271,33 +290,32 @@ def test_a_run_that_was_stopped_goes_on_with_its_maps(tmp_path, monkeypatch):
 # -- what is shown and said ----------------------------------------------------------------------------------------------
 
 
-def test_the_heat_of_points_is_the_confidence_of_each_class_where_it_lies(tmp_path):
+def test_the_heat_of_points_is_the_confidence_of_each_class_where_it_lies(tmp_path, beads_run):
     image = beads_image()
-    run = kept(BEADS, image, tmp_path / "kept")
-    seen, maps = heat(run), predict_maps(image, [Checkpoint(BEADS)], device="cpu")
+    seen, maps = heat(beads_run), predict_maps(image, [Checkpoint(BEADS)], device="cpu")
     assert (seen.spacing_um, seen.origin_um) == (maps.spacing_um, maps.origin_um) and seen.axes == "cyx"
     np.testing.assert_array_equal(seen.data[...], np.round(maps.data[:2] * 255).astype(np.uint8))
     assert seen.data[...].max() > 200
 
 
-def test_the_heat_of_a_mask_is_the_confidence_that_was_written(tmp_path):
-    run = kept(PatchyOtsu(), volume(), tmp_path / "kept")
-    confidence = np.asarray(open_level(run.folder / "confidence.ome.zarr")[...])
-    seen = heat(run)
+def test_the_heat_of_a_mask_is_the_confidence_that_was_written(tmp_path, mask_run):
+    confidence = np.asarray(open_level(mask_run.folder / "confidence.ome.zarr")[...])
+    seen = heat(mask_run)
     np.testing.assert_array_equal(seen.data[0], confidence)
     np.testing.assert_array_equal(seen.data[0, 60:68, 120:130], confidence[60:68, 120:130])
-    assert (seen.spacing_um, seen.origin_um) == (run.image.spacing_um, run.image.origin_um)
+    assert (seen.spacing_um, seen.origin_um) == (mask_run.image.spacing_um, mask_run.image.origin_um)
 
 
-def test_what_is_written_again_says_whose_maps_it_was_decided_by(tmp_path):
-    run = kept(BEADS, beads_image(), tmp_path / "kept")
-    task = replace(run.task, thresholds=(0.6, 0.2))
-    told = json.loads((write_again(run, task, tmp_path / "again").folder / "run.json").read_text())
-    assert told["again"]["maps_of"] == str(run.folder) and told["again"]["time"] == run.run["time"]
+def test_what_is_written_again_says_whose_maps_it_was_decided_by(tmp_path, beads_run):
+    task = replace(beads_run.task, thresholds=(0.6, 0.2))
+    folder = write_again(beads_run, task, tmp_path / "again").folder
+    told = json.loads((folder / "run.json").read_text())
+    assert str(beads_run.folder) in (folder / "report.html").read_text(encoding="utf-8")
+    assert told["again"]["maps_of"] == str(beads_run.folder) and told["again"]["time"] == beads_run.run["time"]
     assert (
         told["thresholds"] == {"6nm": 0.6, "12nm": 0.2} == dict(zip(KINDS, told["settings"]["thresholds"], strict=True))
     )
-    assert told["models"] == run.run["models"] and told["image"] == run.run["image"]
+    assert told["models"] == beads_run.run["models"] and told["image"] == beads_run.run["image"]
     with pytest.raises(FormatError, match="found no maps"):
         Kept.load(tmp_path / "again" / "image")
 
@@ -321,11 +339,9 @@ def test_neither_torch_nor_the_model_is_needed(tmp_path):
 # -- refusals ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_suppression_that_reaches_beyond_the_context_of_blocks_is_refused(tmp_path):
-    image = beads_image()
-    run = kept(BEADS, image, tmp_path / "kept")
+def test_a_suppression_that_reaches_beyond_the_context_of_blocks_is_refused(tmp_path, beads_run):
     with pytest.raises(SettingsError, match=r"a change of suppression.*predict anew") as refusal:
-        decide(run, replace(run.task, suppression=6.0))
+        decide(beads_run, replace(beads_run.task, suppression=6.0))
     assert "\n" not in str(refusal.value)
 
 
@@ -341,12 +357,11 @@ def test_in_a_single_block_a_suppression_of_any_size_is_right(tmp_path):
     ("moved", "says"),
     [({"cells": "membranes"}, "found another cells"), ({"cell_px": 20.0}, "found another cell_px")],
 )
-def test_what_the_network_would_have_seen_otherwise_is_refused(tmp_path, moved, says):
-    run = kept(ROSETTES, RosetteScenes(shape_px=(96, 96)).draw(2).image, tmp_path / "kept")
+def test_what_the_network_would_have_seen_otherwise_is_refused(tmp_path, rosettes_run, moved, says):
     with pytest.raises(SettingsError, match=f"{says}.*they hold for other thresholds, min_cells; predict anew"):
-        decide(run, replace(run.task, **moved))
+        decide(rosettes_run, replace(rosettes_run.task, **moved))
     with pytest.raises(SettingsError, match="found maps of rosettes, not of beads"):
-        decide(run, BEADS)
+        decide(rosettes_run, BEADS)
 
 
 def test_another_image_or_no_maps_or_no_place_are_refused(tmp_path):

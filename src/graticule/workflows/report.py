@@ -447,6 +447,7 @@ def _made(run: Mapping[str, Any]) -> Section:
         ("voxel size", f"{_sizes(image['spacing_um'])} µm" if "spacing_um" in image else None),
         ("mask", (run.get("mask") or {}).get("file")),
         *_model_rows(run),
+        ("decided anew with the maps of", (run.get("again") or {}).get("maps_of")),
         ("turned and mirrored views", "averaged" if run.get("tta") else None),
         ("seed", run.get("seed")),
         ("device", run.get("device")),
