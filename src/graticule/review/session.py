@@ -146,6 +146,11 @@ class Session:
         return str(self._journal.header.get("who", ""))
 
     @property
+    def about(self) -> Mapping[str, Any]:
+        """What the journal says of the image, the result and the models: hashes."""
+        return self._journal.header
+
+    @property
     def journal(self) -> Path:
         return self._journal.path
 
@@ -351,6 +356,10 @@ class Session:
     def complete(self) -> Decision:
         """All that is anywhere in the image and was not proposed has been added."""
         return self._decide(Decision("complete"))
+
+    def repeat(self, decision: Decision) -> Decision:
+        """What was decided elsewhere, in this session's ids: for those who have checked that it can be; see `carry`."""
+        return self._decide(decision)
 
     def undo(self) -> Decision | None:
         """Take back the last decision that counts, and return it; None if there is none."""
