@@ -3,12 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from graticule.errors import AnnotationError, SettingsError
 from graticule.image import Image
 from graticule.results import Points
 from graticule.task import Levels
-from graticule.tasks.beads import PRESETS, Beads
+from graticule.tasks.beads import PRESETS, REACH, Beads
 from tests.synthetic import discs, scattered
 
 TASK = Beads(classes=("6nm", "12nm"), diameters_nm=(6.0, 12.0), match_nm=(5.0, 8.4), working_nm=0.5)
@@ -151,3 +153,11 @@ def test_settings_that_contradict_each_other_are_refused(change):
 def test_grey_levels_are_standardised_without_wrapping():
     pixels = np.array([[0, 65535]], np.uint16)
     assert TASK.prepare(pixels, Levels(30000.0, 1000.0)).tolist() == [[[-30.0, 35.534999847412109]]]
+
+
+@given(st.floats(0, 30))
+def test_context_is_as_wide_as_two_centres_of_one_bead_may_lie_apart(suppression):
+    task = Beads(classes=("a", "b"), diameters_nm=(5, 100), working_nm=0.5, suppression=suppression)
+    apart_px = suppression * 100 / 0.5
+    assert all(halo >= REACH + max(32, apart_px) for halo in task.grid.halo)
+    assert replace(task, suppression=0.1).grid.halo == (REACH + 32,) * 2

@@ -151,6 +151,8 @@ def _at(task: Any, thresholds: Sequence[float]) -> Task:
         return task  # type: ignore[no-any-return]
     names = {f.name for f in fields(task)}
     if "threshold" in names and len(thresholds) == 1:
+        if not 0 < thresholds[0] <= 1:
+            raise SettingsError(f"found --threshold {thresholds[0]:g}; need a number above 0, up to 1")
         return replace(task, threshold=thresholds[0])  # type: ignore[no-any-return]
     if "thresholds" not in names:
         raise SettingsError(f"found --threshold, but task {task.name} has none; leave it out")
