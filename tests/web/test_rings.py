@@ -23,6 +23,10 @@ def session_of(folder: Path, labels: Image, image: Image) -> Session:
     return Session.open(folder / "ada.jsonl", image, proposals, order=Order(view_um=8.0), who="ada")
 
 
+def rings_of(session: Session, *window: int, z: int = 0) -> dict[int, list[rings.Ring]]:
+    return rings_in(session.state, session.image, *window, z=z)
+
+
 def corners(lines: list[rings.Ring]) -> tuple[list[float], list[float]]:
     every = np.concatenate([np.array(line) for line in lines])
     return every.min(axis=0).tolist(), every.max(axis=0).tolist()
@@ -37,7 +41,7 @@ def plane(*squares: tuple[int, int, int], shape: tuple[int, ...] = (40, 60)) -> 
 
 def test_lines_run_between_voxels(tmp_path) -> None:
     labels = Image(plane((5, 10, 6), (20, 30, 10)), "yx", (0.5, 0.25))
-    told = rings_in(session_of(tmp_path, labels, labels), 0, 0, 40, 60)
+    told = rings_of(session_of(tmp_path, labels, labels), 0, 0, 40, 60)
     assert corners(told[1]) == ([4.5, 9.5], [10.5, 15.5])
     assert corners(told[2]) == ([19.5, 29.5], [29.5, 39.5])
 
@@ -46,16 +50,16 @@ def test_labels_coarser_than_the_image_lie_where_they_belong(tmp_path) -> None:
     image = Image(np.zeros((80, 120), np.uint8), "yx", (0.5, 0.25))
     labels = Image(plane((5, 10, 6)), "yx", (1.0, 0.5), (0.25, 0.125))
     session = session_of(tmp_path, labels, image)
-    assert corners(rings_in(session, 0, 0, 80, 120)[1]) == ([9.5, 19.5], [21.5, 31.5])
-    assert corners(rings_in(session, 8, 16, 20, 20)[1]) == ([9.5, 19.5], [21.5, 31.5])
-    assert rings_in(session, 40, 60, 20, 20) == {}
+    assert corners(rings_of(session, 0, 0, 80, 120)[1]) == ([9.5, 19.5], [21.5, 31.5])
+    assert corners(rings_of(session, 8, 16, 20, 20)[1]) == ([9.5, 19.5], [21.5, 31.5])
+    assert rings_of(session, 40, 60, 20, 20) == {}
 
 
 def test_a_hole_has_a_line_of_its_own(tmp_path) -> None:
     labels = plane((5, 10, 9))
     labels[8:11, 13:16] = 0
     image = Image(labels, "yx", (1.0, 1.0))
-    assert len(rings_in(session_of(tmp_path, image, image), 0, 0, 40, 60)[1]) == 2
+    assert len(rings_of(session_of(tmp_path, image, image), 0, 0, 40, 60)[1]) == 2
 
 
 def test_of_a_volume_one_plane_is_shown(tmp_path) -> None:
@@ -63,15 +67,15 @@ def test_of_a_volume_one_plane_is_shown(tmp_path) -> None:
     labels[:3] = 0
     image = Image(labels, "zyx", (2.0, 0.5, 0.5))
     session = session_of(tmp_path, image, image)
-    assert rings_in(session, 0, 0, 40, 60, z=2) == {}
-    assert corners(rings_in(session, 0, 0, 40, 60, z=3)[1]) == ([4.5, 9.5], [10.5, 15.5])
+    assert rings_of(session, 0, 0, 40, 60, z=2) == {}
+    assert corners(rings_of(session, 0, 0, 40, 60, z=3)[1]) == ([4.5, 9.5], [10.5, 15.5])
 
 
 def test_too_much_at_once_is_refused(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(rings, "MOST_PIXELS", 100)
     labels = Image(plane((5, 10, 6)), "yx", (1.0, 1.0))
     with pytest.raises(AnnotationError, match="zoom in"):
-        rings_in(session_of(tmp_path, labels, labels), 0, 0, 40, 60)
+        rings_of(session_of(tmp_path, labels, labels), 0, 0, 40, 60)
 
 
 def test_what_is_drawn_around_voxels_holds_them_and_no_other() -> None:

@@ -40,6 +40,7 @@ COMMANDS = {
     "reviewed": "What was decided in reviews, what that proves, and a dataset to learn from.",
     "evaluate": "How right a model is on annotated images that it has not seen.",
     "cross-validate": "How right a model will be on the next specimen: each is held out once.",
+    "web": "All of this in a browser: upload, find, move thresholds, correct, train, take tables home.",
     "report": "A page about a run, to keep and to send: counts, certainty, how it was made, a methods paragraph.",
     "export": "What was found, as a reviewer left it, for other programs: CSV, STAR, ImageJ, GeoJSON, labels …",
 }

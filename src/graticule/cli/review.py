@@ -93,10 +93,11 @@ def review(
         _in_napari(voice, run, name, image, as_asked)
         return
     try:
+        from graticule.web.app import review_app
         from graticule.web.desk import Desk, Laid
         from graticule.web.serve import Where, serve
     except ModuleNotFoundError as error:
-        raise _missing(error, "web") from error
+        raise missing(error, "web") from error
     where = Where(host=host, port=port, password=password)
     if disagreement:
         begin()
@@ -108,9 +109,12 @@ def review(
         voice.say("stop with Ctrl-C; everything that was said to be saved is")
         voice.finish({"address": address, "results": list(desk.folders), "who": name})
         if browser and not common.json:
-            _show(address)
+            show(address)
 
-    serve(desk, where, who=name, ready=ready)
+    try:
+        serve(lambda access: review_app(desk, access=access, prefilled=name), where, ready=ready)
+    finally:
+        desk.close()
 
 
 def _images(count: int) -> str:
@@ -131,7 +135,7 @@ def _moved(run: Path, image: Path | None) -> dict[Path, Path]:
     return {folders[0].resolve(): image}
 
 
-def _show(address: str) -> None:
+def show(address: str) -> None:
     """In a browser that has a window; one that runs in the terminal would take it over."""
     import os
     import sys
@@ -153,7 +157,7 @@ def _in_napari(voice: Voice, run: Path, who: str, image: Path | None, begin: Cal
 
         from graticule.napari.launch import open_window
     except ModuleNotFoundError as error:
-        raise _missing(error, "napari") from error
+        raise missing(error, "napari") from error
     if begin is not None:
         begin()
     voice.show(f"review of {_images(len(results_in(run)))} as {who}, in napari")
@@ -161,7 +165,7 @@ def _in_napari(voice: Voice, run: Path, who: str, image: Path | None, begin: Cal
     napari.run()
 
 
-def _missing(error: ModuleNotFoundError, extra: str) -> SettingsError:
+def missing(error: ModuleNotFoundError, extra: str) -> SettingsError:
     """Somebody installed Graticule without the extra; another missing module is our fault."""
     from graticule.errors import SettingsError
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from graticule.image import Array
 from graticule.io.atomic import replacing
+from graticule.report.png import svg
 
 LOSS, SCORE = "#0072B2", "#D55E00"  # Okabe and Ito
 
@@ -25,6 +26,19 @@ def draw_training(
     `history` is a checkpoint's: one mapping per epoch with ``phase``, ``loss``, ``score`` (None where the epoch was not
     examined), ``seconds`` since training began, and ``best`` (of all so far).
     """
+    figure = _training(history, score, title)
+    with replacing(path) as aside:
+        figure.savefig(aside)
+
+
+def training_svg(
+    history: Sequence[Mapping[str, Any]], *, score: str = "F1 on held-out images", title: str = ""
+) -> bytes:
+    """The same as SVG, of a training that may be under way; see `draw_training`."""
+    return svg(_training(history, score, title))
+
+
+def _training(history: Sequence[Mapping[str, Any]], score: str, title: str) -> Figure:
     figure = Figure(figsize=(6.5, 4), layout="constrained", dpi=150)
     FigureCanvasAgg(figure)
     left = figure.add_subplot()
@@ -42,8 +56,7 @@ def draw_training(
     phases = np.array([line["phase"] for line in history])
     for end in np.flatnonzero(phases[1:] != phases[:-1]):
         left.axvline(end + 1.5, color="0.7", linewidth=1, zorder=0)
-    with replacing(path) as aside:
-        figure.savefig(aside)
+    return figure
 
 
 def _line(axes: Axes, epochs: Array, values: Sequence[float] | Array, colour: str, label: str) -> None:

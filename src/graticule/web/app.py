@@ -23,18 +23,10 @@ from graticule.errors import GraticuleError, StoreError
 from graticule.web.decisions import Answer, Asked, Shown, Standing, ToShow, decide, standing
 from graticule.web.desk import Desk, Sitting, UnknownNameError
 from graticule.web.guard import Access, Guard
+from graticule.web.parts import page_routes
 from graticule.web.pictures import LARGEST_PX, Window
 from graticule.web.rings import Ring, rings_in
 from graticule.workflows.results import MARK
-
-PAGE = Path(__file__).with_name("page")
-FILES = {
-    "review.css": "text/css; charset=utf-8",
-    "review.js": "text/javascript; charset=utf-8",
-    "draw.js": "text/javascript; charset=utf-8",
-    "icon.svg": "image/svg+xml",
-}
-"""What the page consists of besides itself."""
 
 A_YEAR = "private, max-age=31536000, immutable"
 MOST_ITEMS = 5000
@@ -48,7 +40,8 @@ class Named(BaseModel):
     reviewers: list[str]
 
 
-def _as_name(who: str) -> str:
+def checked_name(who: str) -> str:
+    """A reviewer's name, which is a part of addresses and files; `ValueError` with what it has to be."""
     if not 0 < len(who) <= 64 or not who.isprintable() or set(who) & set("/\\") or not who.strip("."):
         raise ValueError("a name is up to 64 letters, without / and \\")
     return who
@@ -59,7 +52,7 @@ class Reviewer(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    who: Annotated[str, AfterValidator(_as_name)]
+    who: Annotated[str, AfterValidator(checked_name)]
 
 
 class Sheet(BaseModel):
@@ -147,8 +140,8 @@ def review_app(results: Sequence[Path] | Desk, *, access: Access | None = None, 
 
     app = FastAPI(title="Graticule review", docs_url=None, redoc_url=None, openapi_url=None, lifespan=life)
     app.include_router(_api(desk, prefilled), prefix="/api")
-    app.include_router(_page())
-    _speak_plainly(app)
+    app.include_router(page_routes("review.html"))
+    speak_plainly(app)
     if access is not None:
         app.add_middleware(Guard, access=access)
     return app
@@ -220,7 +213,8 @@ def _api(desk: Desk, prefilled: str) -> APIRouter:
         """Of all items in a window of pixels."""
         sitting = desk.sitting(result, who)
         with sitting.lock:
-            told = rings_in(sitting.session, y, x, height, width, z) if sitting.session.outlined else {}
+            session = sitting.session
+            told = rings_in(session.state, session.image, y, x, height, width, z) if session.outlined else {}
             return Outlines(version=sitting.version, rings=told)
 
     @api.get("/results/{result}/picture")
@@ -238,27 +232,6 @@ def _api(desk: Desk, prefilled: str) -> APIRouter:
         return Response(made, media_type="image/png", headers={"cache-control": A_YEAR})
 
     return api
-
-
-def _page() -> APIRouter:
-    pages = APIRouter()
-
-    @pages.get("/")
-    def page(request: Request) -> Response:
-        """The page; its parts are named relative to it, so its address has to end in a slash."""
-        return Response((PAGE / "review.html").read_bytes(), media_type="text/html; charset=utf-8", headers=FRESH)
-
-    @pages.get("/page/{name}")
-    def part(name: str) -> Response:
-        """A part of the page."""
-        if name not in FILES:
-            raise HTTPException(404, f"found no part {name!r} of this page; reload it")
-        return Response((PAGE / name).read_bytes(), media_type=FILES[name], headers=FRESH)
-
-    return pages
-
-
-FRESH = {"cache-control": "no-cache"}
 
 
 def _sheet(server: str, result: str, sitting: Sitting) -> Sheet:
@@ -296,7 +269,7 @@ def _task(folder: Path) -> str:
         return ""
 
 
-def _speak_plainly(app: FastAPI) -> None:
+def speak_plainly(app: FastAPI) -> None:
     """Every error is one line of JSON; what went wrong inside is told on the server, never to the browser."""
 
     @app.exception_handler(GraticuleError)

@@ -54,7 +54,7 @@ class Desk:
         self, results: Sequence[Path], *, laid: Laid | None = None, images: Mapping[Path, Path] | None = None
     ) -> None:
         """`results` are folders of results, or folders of those; `images` says where images are that were moved."""
-        self.folders = _named([folder for given in results for folder in results_in(given)])
+        self.folders: dict[str, Path] = _named([folder for given in results for folder in results_in(given)])
         self._laid = laid or Laid()
         self._images = images or {}
         self._lock = threading.Lock()
@@ -62,6 +62,11 @@ class Desk:
         self._reviewed: dict[str, Reviewed] = {}
         self._pictures: dict[str, Pictures] = {}
         self._sittings: dict[tuple[str, str], Sitting] = {}
+
+    def put(self, name: str, folder: Path) -> None:
+        """One more result, under a name of its own."""
+        with self._lock:
+            self.folders[name] = folder
 
     def folder(self, name: str) -> Path:
         """Where a result lies; `UnknownNameError` if it is not on the desk."""
@@ -113,6 +118,15 @@ class Desk:
             if sitting is not None:
                 with sitting.lock:
                     sitting.session.close()
+
+    def take_away(self, name: str) -> None:
+        """Not to be reviewed here any more; what was opened of it is closed."""
+        for result, who in list(self._sittings):
+            if result == name:
+                self.leave(result, who)
+        with self._lock:
+            for known in (self.folders, self._reviewed, self._pictures):
+                known.pop(name, None)
 
     def close(self) -> None:
         """Leave all."""

@@ -14,9 +14,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
+from typing import TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+T = TypeVar("T")
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 MOST_BYTES = 8_000_000
@@ -24,8 +27,9 @@ MOST_BYTES = 8_000_000
 WRONG_KEY_S = 0.5
 """A wrong password takes so long, so that they cannot be tried out."""
 
+POLICY = "content-security-policy"
 HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    POLICY: "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -56,11 +60,24 @@ class Access:
         Names under which the server may be asked; empty: any, which is safe only with a key.
     password
         Whether people can come in with a password, from which the key was made.
+    most_bytes, policies
+        Beginnings of paths that other bounds than `MOST_BYTES` and another content policy than that in `HEADERS` are for; the
+        longest that fits counts.
     """
 
     key: str
     hosts: Sequence[str] = LOOPBACK
     password: bool = False
+    most_bytes: Mapping[str, int] = field(default_factory=dict)
+    policies: Mapping[str, str] = field(default_factory=dict)
+
+    def bytes_at(self, path: str) -> int:
+        """How long a request to `path` may be."""
+        return _longest(self.most_bytes, path) or MOST_BYTES
+
+    def policy_at(self, path: str) -> str:
+        """What a page from `path` may do."""
+        return _longest(self.policies, path) or HEADERS[POLICY]
 
 
 @dataclass(slots=True, eq=False)
@@ -82,7 +99,7 @@ class Guard:
         if fault is not None:
             await _say(send, *fault)
         elif not self.access.key or self._has_key(scope, headers):
-            await self.app(scope, receive, _with_headers(send))
+            await self.app(scope, receive, _with_headers(send, self.access.policy_at(scope["path"])))
         elif scope["path"].endswith("/enter") and scope["method"] == "POST" and self.access.password:
             await self._enter(scope, receive, send)
         else:
@@ -109,12 +126,9 @@ class Guard:
                 403,
                 f"found a request made by another page ({origin}); need one of this server's own; open its address",
             )
-        length = headers.get("content-length", "")
-        if not length.isdigit() or int(length) > MOST_BYTES:
-            return (
-                413,
-                f"found a request of {length or 'unknown'} bytes; need at most {MOST_BYTES:,}; send less at once",
-            )
+        length, most = headers.get("content-length", ""), self.access.bytes_at(scope["path"])
+        if not length.isdigit() or int(length) > most:
+            return (413, f"found a request of {length or 'unknown'} bytes; need at most {most:,}; send less at once")
         return None
 
     def _has_key(self, scope: Scope, headers: Mapping[str, str]) -> bool:
@@ -156,6 +170,12 @@ class Guard:
         await send({"type": "http.response.body", "body": b""})
 
 
+def _longest(known: Mapping[str, T], path: str) -> T | None:
+    """What is known of the longest beginning of `path`."""
+    fits = [start for start in known if path.startswith(start)]
+    return known[max(fits, key=len)] if fits else None
+
+
 def _name(host: str) -> str:
     """Without its port."""
     try:
@@ -184,11 +204,13 @@ async def _body(receive: Receive) -> bytes:
             return parts
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, policy: str = HEADERS[POLICY]) -> Send:
+    wanted = {**HEADERS, POLICY: policy}
+
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             there = {name.lower() for name, _ in message["headers"]}
-            added = [(n.encode(), v.encode()) for n, v in HEADERS.items() if n.encode() not in there]
+            added = [(n.encode(), v.encode()) for n, v in wanted.items() if n.encode() not in there]
             message = {**message, "headers": [*message["headers"], *added]}
         await send(message)
 

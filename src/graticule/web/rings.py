@@ -13,7 +13,8 @@ from skimage.measure import approximate_polygon, find_contours
 from graticule.box import Box
 from graticule.errors import AnnotationError
 from graticule.image import Array, Image
-from graticule.review import Region, Session
+from graticule.review import Region
+from graticule.review.state import State
 
 MOST_PIXELS = 16_000_000
 """Of a plane that outlines are looked up in at once."""
@@ -25,9 +26,9 @@ Ring = list[tuple[float, float]]
 """Places ``(y, x)`` in pixels of the image; the last is the first."""
 
 
-def rings_in(session: Session, y: int, x: int, height: int, width: int, z: int = 0) -> dict[int, list[Ring]]:
-    """Lines around each outlined item in a window of the image, by id: of rejected ones, too."""
-    image, place = session.image, session.state.place
+def rings_in(state: State, image: Image, y: int, x: int, height: int, width: int, z: int = 0) -> dict[int, list[Ring]]:
+    """Lines around each outlined item in a window of `image`, by id: of rejected ones, too."""
+    place = state.place
     box = _box_on(place, image, (z, y, x), (z + 1, y + height, x + width))
     if prod(box.shape) > MOST_PIXELS:
         raise AnnotationError(
@@ -35,7 +36,7 @@ def rings_in(session: Session, y: int, x: int, height: int, width: int, z: int =
         )
     if not prod(box.shape):
         return {}
-    numbers = session.state.outlines(box, statuses=("open", "accepted", "rejected")).reshape(box.shape[-2:])
+    numbers = state.outlines(box, statuses=("open", "accepted", "rejected")).reshape(box.shape[-2:])
     present, compact = np.unique(numbers, return_inverse=True)
     compact = compact.reshape(numbers.shape) + (0 if present[0] == 0 else 1)
     ids = present[present != 0]

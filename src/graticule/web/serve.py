@@ -1,4 +1,4 @@
-"""A server for the review page, on this machine or, with a password, for others."""
+"""A server for our pages, on this machine or, with a password, for others."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from graticule.errors import SettingsError
-from graticule.web.app import review_app
-from graticule.web.desk import Desk
 from graticule.web.guard import LOOPBACK, Access, key_from, new_key
 
 EVERYWHERE = ("0.0.0.0", "::")
@@ -44,20 +43,24 @@ class Where:
         return Access(key, LOOPBACK if self.host in LOOPBACK else (), bool(self.password))
 
 
-def serve(desk: Desk, where: Where, *, who: str = "", ready: Callable[[str], None] = lambda _: None) -> None:
-    """Answer until stopped (Ctrl-C); `ready` is called with the page's address once it can be opened."""
+def serve(app: Callable[[Access], ASGIApp], where: Where, *, ready: Callable[[str], None] = lambda _: None) -> None:
+    """Answer until stopped (Ctrl-C); `ready` is called with the page's address once it can be opened.
+
+    `app` is made for who may come in, and stands behind a guard for them; what it holds is closed by its own lifespan.
+    """
     listening = _listen(where)
     access = where.access()
     port = listening.getsockname()[1]
     host = socket.gethostname() if where.host in EVERYWHERE else where.host
     host = f"[{host}]" if ":" in host else host
-    app = review_app(desk, access=access, prefilled=who)
-    server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=STOPPING_S))
+    config = uvicorn.Config(
+        app(access), log_level="warning", access_log=False, timeout_graceful_shutdown=STOPPING_S, ws="none"
+    )
+    server = _Server(config)
     server.started_at(lambda: ready(f"http://{host}:{port}/?key={quote(access.key)}"))
     try:
         server.run(sockets=[listening])
     finally:
-        desk.close()
         listening.close()
 
 

@@ -39,6 +39,7 @@ export class View {
   constructor(canvas, api) {
     Object.assign(this, { canvas, api, context: canvas.getContext("2d"), tiles: new Map(), sheet: null, items: new Map() });
     Object.assign(this, { z: 0, outlines: {}, drawn: [], marks: true, current: 0, frame: null, cut: null, filter: "none" });
+    this.layers = [{ name: "image", alpha: 1, address: (query) => api.picture(this.sheet, query) }]; // the first below the others
     this.centre = [0, 0]; // y, x in µm
     this.scale = 1; // pixels of the page per µm
     new ResizeObserver(() => this.refresh()).observe(canvas);
@@ -149,6 +150,10 @@ export class View {
     return Math.max(SMALLEST_PX, (full ? full + 2 : UNKNOWN_PX) * Math.sqrt(Math.max(0, 1 - 0.8 * off * off)));
   }
 
+  // What was decided on an item; another page may colour by something else.
+  colourOf(item) { return COLOURS[item.status]; }
+  dashesOf(item) { return DASHES[item.status]; }
+
   // -- drawing -------------------------------------------------------------------------------------------------------
 
   refresh() {
@@ -174,18 +179,23 @@ export class View {
   paintTiles(dense) {
     const fine = 2 ** Math.max(0, Math.floor(Math.log2(1 / (this.scale * Math.min(...this.spacing) * dense)) + 1e-9));
     const coarse = 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(...this.plane) / TILE)));
-    const { context } = this, small = this.plane[0] * this.plane[1] <= WHOLE;
-    for (const [y, x] of this.grid(fine)) this.tile(fine, y, x, true); // asked for before the whole, which takes longer
-    context.filter = this.filter;
-    for (let step = Math.max(coarse, fine); step >= fine; step /= 2) {
+    for (const layer of this.layers) this.paintLayer(layer, fine, coarse, dense);
+    Object.assign(this.context, { filter: "none", globalAlpha: 1 });
+  }
+
+  paintLayer(layer, fine, coarse, dense) {
+    const { context } = this, isFirst = layer === this.layers[0], small = this.plane[0] * this.plane[1] <= WHOLE;
+    for (const [y, x] of this.grid(fine)) this.tile(layer, fine, y, x, true); // asked for before the whole, which takes longer
+    Object.assign(context, { filter: isFirst ? this.filter : "none", globalAlpha: layer.alpha });
+    // Through a layer that is not opaque the coarser tiles would shine.
+    for (let step = isFirst ? Math.max(coarse, fine) : fine; step >= fine; step /= 2) {
       const wanted = step === coarse && small;
       context.imageSmoothingEnabled = this.scale * Math.min(...this.spacing) * dense * step < 1.6;
       for (const [y, x] of this.grid(step)) {
-        const tile = this.tile(step, y, x, wanted);
+        const tile = this.tile(layer, step, y, x, wanted);
         if (tile?.complete && tile.naturalWidth) this.paintTile(tile, step, y, x);
       }
     }
-    context.filter = "none";
   }
 
   *grid(step) {
@@ -212,13 +222,13 @@ export class View {
     return this.toScreen(this.toUm(...pixel)).map((v) => Math.round(v * dense) / dense);
   }
 
-  tile(step, y, x, wanted) {
-    const name = `${this.z}/${step}/${y}/${x}`, known = this.tiles.get(name);
+  tile(layer, step, y, x, wanted) {
+    const name = `${layer.name}/${this.z}/${step}/${y}/${x}`, known = this.tiles.get(name);
     if (known || !wanted) return known;
     const tile = new Image();
     tile.onload = () => this.refresh();
     tile.onerror = () => { if (this.tiles.get(name) === tile) this.tiles.delete(name); };
-    tile.src = this.api.picture(this.sheet, { y, x, z: this.z, step, height: TILE, width: TILE });
+    tile.src = layer.address({ y, x, z: this.z, step, height: TILE, width: TILE });
     this.tiles.set(name, tile);
     while (this.tiles.size > KEPT) this.tiles.delete(this.tiles.keys().next().value);
     return tile;
@@ -274,31 +284,31 @@ export class View {
   paintMany(items) {
     const groups = new Map();
     for (const item of items) {
-      const group = `${item.status} ${shapeOf(item.kind, this.sheet.kinds)}`;
+      const group = `${this.colourOf(item)} ${shapeOf(item.kind, this.sheet.kinds)}`;
       if (!groups.has(group)) groups.set(group, []);
       groups.get(group).push(item);
     }
     for (const [group, alike] of groups) {
-      const [status, shape] = group.split(" ");
+      const [colour, shape] = group.split(" ");
       this.context.beginPath();
       for (const item of alike) {
         const [y, x] = this.toScreen(item.position_um.slice(-2)), r = items.length > CROWD ? 2 : this.radius(item);
         if (r === 2) this.context.rect(x - 1, y - 1, 2, 2);
         else trace(this.context, shape, x, y, r);
       }
-      if (items.length > CROWD) Object.assign(this.context, { fillStyle: COLOURS[status] }).fill();
-      else this.stroke(COLOURS[status], 1.5);
+      if (items.length > CROWD) Object.assign(this.context, { fillStyle: colour }).fill();
+      else this.stroke(colour, 1.5);
     }
   }
 
   paintItem(item, isCurrent) {
     const rings = this.outlines[item.id], wide = isCurrent ? 3 : 1.7;
     const [y, x] = this.toScreen(item.position_um.slice(-2)), r = this.radius(item);
-    if (rings) this.paintRings(rings, COLOURS[item.status], wide, DASHES[item.status]);
+    if (rings) this.paintRings(rings, this.colourOf(item), wide, this.dashesOf(item));
     else {
       if (x < -r || y < -r || x > this.size[1] + r || y > this.size[0] + r) return;
       ring(this.context, shapeOf(item.kind, this.sheet.kinds), x, y, r);
-      this.stroke(COLOURS[item.status], wide, DASHES[item.status]);
+      this.stroke(this.colourOf(item), wide, this.dashesOf(item));
     }
     if (item.status === "rejected") this.paintCross(x, y);
     if (isCurrent && !rings) this.paintCorners(x, y, r * 1.5 + 7);

@@ -3,46 +3,22 @@
 // page, and is sent again with the same id, which the server applies once.
 
 import { COLOURS, View, ring, shapeOf } from "./draw.js";
+import { Refused, Unreachable, ask, newId } from "./talk.js";
 
-const RETRY_MS = 400, GIVE_UP_MS = 8000, OUTLINES_MS = 90, AUDIT_MS = 350, LOGGED = 300;
+const RETRY_MS = 400, OUTLINES_MS = 90, AUDIT_MS = 350, LOGGED = 300;
 const OUTLINES_PX = 2600; // side of a view above which outlines are shown as rings
 const at = (id) => document.getElementById(id);
 const WHY = { queue: "Worth a look", audit: "Drawn at random", free: "Chosen by you" };
 
 // -- talking to the server -------------------------------------------------------------------------------------------
 
-class Refused extends Error {}
-class Unreachable extends Error {}
-
 const api = {
-  async ask(path, body) {
-    const options = { signal: AbortSignal.timeout(GIVE_UP_MS), credentials: "same-origin" };
-    if (body !== undefined) Object.assign(options, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
-    let answer, told;
-    try {
-      answer = await fetch(path, options);
-      told = await answer.json();
-    } catch { throw new Unreachable("The server does not answer"); }
-    if (answer.status === 401) throw new Unreachable("The server was started anew: open the address it printed, in a new tab");
-    if (answer.status >= 502) throw new Unreachable("The server does not answer");
-    if (!answer.ok) throw new Refused(told.error || `refused (${answer.status})`);
-    return told;
-  },
-  results: () => api.ask("api/results"),
-  begin: (result, who) => api.ask(`api/results/${encodeURIComponent(result)}/reviews`, { who }),
-  review: (sheet, what = "", query = {}) => api.ask(api.path(sheet, what) + (Object.keys(query).length ? `?${new URLSearchParams(query)}` : "")),
+  results: () => ask("api/results"),
+  begin: (result, who) => ask(`api/results/${encodeURIComponent(result)}/reviews`, { who }),
+  review: (sheet, what = "", query = {}) => ask(api.path(sheet, what) + (Object.keys(query).length ? `?${new URLSearchParams(query)}` : "")),
   path: (sheet, what) => `api/results/${encodeURIComponent(sheet.result)}/reviews/${encodeURIComponent(sheet.who)}${what ? `/${what}` : ""}`,
   picture: (sheet, query) => `api/results/${encodeURIComponent(sheet.result)}/picture?${new URLSearchParams({ ...query, of: sheet.picture })}`,
 };
-
-// Random, version 4; crypto.randomUUID is missing on pages that come over plain http from another machine.
-function newId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 15) | 64;
-  bytes[8] = (bytes[8] & 63) | 128;
-  const hex = [...bytes].map((b) => b.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-}
 
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -211,7 +187,7 @@ async function deliver() {
   let lost = false;
   for (let tries = 0; ; tries++) {
     try {
-      const answer = await api.ask(api.path(known.sheet, "decisions"), asked);
+      const answer = await ask(api.path(known.sheet, "decisions"), asked);
       at("link").textContent = "";
       await acknowledged(asked, answer, lost);
       return true;
@@ -621,7 +597,7 @@ function setPlane(z) {
 async function change(result) {
   const { sheet } = known;
   if (known.outbox) return say("Not yet: the decision before this one is still on its way.", "waiting");
-  if (sheet && sheet.result !== result) await api.ask(api.path(sheet, "leave"), {}).catch(() => {});
+  if (sheet && sheet.result !== result) await ask(api.path(sheet, "leave"), {}).catch(() => {});
   try {
     await open(result, sheet?.who ?? at("name").value.trim());
   } catch (error) {
