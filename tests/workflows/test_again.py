@@ -379,6 +379,14 @@ def test_another_image_or_no_maps_or_no_place_are_refused(tmp_path):
         Kept.load(predicted(BEADS, image, tmp_path / "plain"))
 
 
+def test_maps_of_other_blocks_than_would_be_laid_now_are_refused(tmp_path):
+    run = kept(BEADS, scattered(1).image, tmp_path / "kept")
+    told = json.loads((run.folder / "run.json").read_text())
+    (run.folder / "run.json").write_text(json.dumps({**told, "plan": {**told["plan"], "tiles": 7}}))
+    with pytest.raises(FormatError, match="this version lays otherwise"):
+        Kept.load(run.folder)
+
+
 def test_a_mask_that_is_another_now_is_refused(tmp_path):
     image = beads_image()
     io.write(Labels(replace(image, data=np.ones(image.shape, np.uint8))), tmp_path / "mask.tif")

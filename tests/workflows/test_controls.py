@@ -120,7 +120,7 @@ def test_whole_numbers_stay_whole():
     ("key", "value", "says"),
     [
         ("thresholds.2", 0.5, r"thresholds\.1"),
-        ("supression", 1, "suppression"),
+        ("suppression.0", 1, "suppression"),
         ("thresholds.0", 1.5, "found 1.5 for confidence, 6nm; need 0 to 1"),
         ("thresholds.0", float("nan"), "need 0 to 1"),
         ("thresholds.0", True, "need 0 to 1"),

@@ -86,8 +86,10 @@ class Kept:
         same_image(source, run["image"], folder)
         image = read(source, **reading_of(run))
         task, working = _task(run, folder), _working(run["maps"])
-        mask, margin_um = _mask(run, image, folder)
-        return cls(folder, run, image, task, working, _plan(task, working, run["plan"]), mask, margin_um)
+        plan = _plan(task, working, run["plan"])
+        if (len(plan.blocks), len(plan.tiles)) != (run["plan"]["blocks"], run["plan"]["tiles"]):
+            raise FormatError(f"{folder}: found maps of blocks that this version lays otherwise; predict anew")
+        return cls(folder, run, image, task, working, plan, *_mask(run, image, folder))
 
     @property
     def name(self) -> str:
@@ -193,7 +195,7 @@ def heat(kept: Kept) -> Image | None:
     origin say where they lie.
     """
     count = _confidences(kept)
-    if not any((kept.maps.folder / f"{block}.npy").exists() for block in range(len(kept.plan.blocks))):
+    if all(kept.maps.where(block) is None for block in range(len(kept.plan.blocks))):
         return None
     whole = Box((0,) * len(kept.plan.shape), kept.plan.shape)
     return maps_on(Graded(kept.maps, kept.plan, count), whole, kept.plan)
