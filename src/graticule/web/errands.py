@@ -39,6 +39,9 @@ WINDOW_PX = 64
 
 TELL_EVERY_S = 0.1
 
+RANDOM = ("normal_", "uniform_")
+"""What fills new layers."""
+
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "Unable to allocate")
 """How torch and NumPy put it."""
 
@@ -52,7 +55,7 @@ def look(order: Order, tell: Tell) -> dict[str, Any]:
     ``needs`` names what has to be asked for: ``spacing``, ``axes``, ``channel``.
     """
     file = Path(order["file"])
-    with reading(file, "image"):
+    with reading(file, "image"), _memory_limited(order["memory"]):
         _refuse_parts_elsewhere(file)
         scan = describe(file)
         size = int(np.prod(scan.data.shape, dtype=object)) * np.dtype(scan.data.dtype).itemsize
@@ -171,16 +174,19 @@ def _has_link_out(group: Any) -> bool:
 
 def look_at_model(order: Order, tell: Tell) -> dict[str, Any]:
     """What the model in `file` is for and where it came from, once its weights are those of its network."""
+    import torch  # noqa: F401 (before there is little memory)
+
     from graticule.workflows.inspect import about_model
 
     file = Path(order["file"])
     try:
-        facts = about_model(file)
-        _check_weights(file)
-        return facts
-    except GraticuleError:
-        raise
-    except (TypeError, ValueError, KeyError, AttributeError) as error:  # a header that is none of ours
+        with _memory_limited(order.get("memory")):
+            facts = about_model(file)
+            _check_weights(file)
+            return facts
+    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:  # a header that is none of ours
+        if isinstance(error, GraticuleError):
+            raise
         raise CheckpointError(
             f"{file}: found no Graticule model, or a damaged one ({type(error).__name__}); give a file made by training"
         ) from error
@@ -189,14 +195,24 @@ def look_at_model(order: Order, tell: Tell) -> dict[str, Any]:
 def _check_weights(file: Path) -> None:
     """Compared with a network of shapes alone, which takes no memory, however large it pretends to be."""
     import torch
+    from torch.overrides import TorchFunctionMode
 
     from graticule.checkpoint import Checkpoint
+
+    class Unfilled(TorchFunctionMode):
+        """Shapes need no random numbers; asked for them all the same, torch would load its compiler, for seconds."""
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            given = {**dict(enumerate(args)), **(kwargs or {})}
+            if getattr(func, "__name__", "") in RANDOM:
+                return next(iter(given.values()))
+            return func(*args, **(kwargs or {}))
 
     model = Checkpoint.load(file)
     network = getattr(model.task, "network", None)
     if network is None:
         return
-    with torch.device("meta"):
+    with torch.device("meta"), Unfilled():
         wanted = {name: tuple(tensor.shape) for name, tensor in network().state_dict().items()}
     given = {name: tuple(np.shape(weight)) for name, weight in model.weights.items()}
     if wanted.items() - given.items():
@@ -345,8 +361,7 @@ def _listen(lines: BinaryIO, orders: queue.SimpleQueue[dict[str, Any]]) -> None:
 def _done(order: Order, tell: Tell) -> dict[str, Any]:
     """The answer, or why there is none. After an error that nobody foresaw, or without memory, the process is `worn`."""
     try:
-        with _memory_limited(order["memory"]):
-            return {"answer": ERRANDS[order["errand"]](order["order"], tell)}
+        return {"answer": ERRANDS[order["errand"]](order["order"], tell)}
     except MemoryLimitError as error:
         return {"refused": _one_line(error), "worn": True}
     except GraticuleError as error:

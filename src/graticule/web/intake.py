@@ -161,7 +161,7 @@ def safe_name(name: str, suffix: str) -> str:
     ('S1 (2).ome.tiff', '_con.tif', 'image.tif')
     """
     stem = re.split(r"[/\\]", unicodedata.normalize("NFKC", name))[-1]
-    stem = stem[: -len(suffix)] if stem.lower().endswith(suffix) else stem
+    stem = stem[: len(stem) - len(suffix)] if stem.lower().endswith(suffix) else stem
     double = next((d for d in DOUBLE if stem.lower().endswith(d) and suffix != MODEL), "")
     stem = stem[: len(stem) - len(double)]
     visible = (letter for letter in stem if unicodedata.category(letter)[0] != "C")
@@ -236,9 +236,9 @@ def _looked_at(
     limits = workspace.limits
     what, errand = ("model", "look at model") if kind == "models" else ("image", "look")
     memory = limits.look_bytes + (2 * size if kind == "models" else 0)
-    order = {"file": str(aside), "image_bytes": limits.image_bytes}
+    order = {"file": str(aside), "image_bytes": limits.image_bytes, "memory": memory}
     try:
-        return {what: look.do(errand, order, seconds=limits.look_seconds, memory=memory)}
+        return {what: look.do(errand, order, seconds=limits.look_seconds)}
     except TimedOutError as error:
         said = f"found that reading it takes longer than {limits.look_seconds:g} s; need a simpler file"
         raise IntakeError(f"{shown}: {said}; save it anew, e.g. as TIFF") from error

@@ -85,7 +85,6 @@ class Worker:
         ticket: Ticket | None = None,
         heard: Heard | None = None,
         seconds: float | None = None,
-        memory: int | None = None,
     ) -> dict[str, Any]:
         """The errand's answer, in plain values as its order.
 
@@ -97,8 +96,6 @@ class Worker:
             Called with what the errand tells on its way, from this thread.
         seconds
             From its turn on; then the process is ended.
-        memory
-            Bytes that the process may take on top of what it has.
 
         Raises
         ------
@@ -113,7 +110,7 @@ class Worker:
                 alarm.daemon = True
                 alarm.start()
             try:
-                return self._asked(process, {"errand": errand, "order": order or {}, "memory": memory}, ticket, heard)
+                return self._asked(process, {"errand": errand, "order": order or {}}, ticket, heard)
             finally:
                 if alarm is not None:
                     alarm.cancel()
