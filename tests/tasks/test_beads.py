@@ -161,3 +161,13 @@ def test_context_is_as_wide_as_two_centres_of_one_bead_may_lie_apart(suppression
     apart_px = suppression * 100 / 0.5
     assert all(halo >= REACH + max(32, apart_px) for halo in task.grid.halo)
     assert replace(task, suppression=0.1).grid.halo == (REACH + 32,) * 2
+
+
+@given(st.tuples(st.floats(0.1, 0.9), st.floats(0.1, 0.9)), st.floats(0, 3), st.integers(0, 99))
+def test_thresholds_decide_among_what_suppression_left_whatever_their_order(thresholds, suppression, seed):
+    heat = np.random.default_rng(seed).random((2, 24, 30)).astype(np.float32)
+    maps = replace(CELLS, data=np.concatenate([heat, np.zeros_like(heat)]), axes="cyx")
+    task = replace(TASK, thresholds=thresholds, suppression=suppression)
+    found, slowly = task.decode(maps), task.keep(task.permissive().decode(maps))
+    np.testing.assert_array_equal(found.position_um, slowly.position_um)
+    np.testing.assert_array_equal(found.confidence, slowly.confidence)

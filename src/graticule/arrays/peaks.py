@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import generate_binary_structure, label, maximum_filter, sum_labels
+from scipy.ndimage import generate_binary_structure, label, maximum_filter
 from scipy.spatial import cKDTree
 
 from graticule.image import Array, Floats
@@ -39,7 +39,7 @@ def find_peaks(
         places += np.stack([axis[where] for axis in offset], axis=1)
     size = np.bincount(member, minlength=count)
     positions = np.stack([np.bincount(member, weights=p, minlength=count) / size for p in places.T], axis=1)
-    heights = sum_labels(heat, tops, range(1, count + 1)).astype(heat.dtype) / size
+    heights = np.bincount(member, weights=heat[where], minlength=count).astype(heat.dtype) / size
     order = np.argsort(-heights, kind="stable")
     return positions[order], heights[order]
 

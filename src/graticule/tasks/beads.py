@@ -256,6 +256,8 @@ class Beads:
             cells, heights = find_peaks(data[kind], min_distance=1, threshold=FLOOR, offset=data[n : n + 2])
             found.append(Points(maps.to_um(cells), heights.astype(float), np.full(len(cells), kind), self.classes))
         points = _joined(found)
+        # What no class would keep gives way to nothing that one would: leaving it out first changes nothing, and is quick.
+        points = points[points.confidence >= min(self.thresholds, default=0.0)]
         spread_um = self.suppression * self._class_diameters_um()[points.kind]
         points = self.keep(points[suppress(points.position_um, points.confidence, spread_um)])
         return self._with_diameters(points, maps) if self.measure_diameter else points
