@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graticule.errors import AnnotationError, SettingsError
@@ -163,6 +163,7 @@ def test_context_is_as_wide_as_two_centres_of_one_bead_may_lie_apart(suppression
     assert replace(task, suppression=0.1).grid.halo == (REACH + 32,) * 2
 
 
+@settings(max_examples=25)
 @given(st.tuples(st.floats(0.1, 0.9), st.floats(0.1, 0.9)), st.floats(0, 3), st.integers(0, 99))
 def test_thresholds_decide_among_what_suppression_left_whatever_their_order(thresholds, suppression, seed):
     heat = np.random.default_rng(seed).random((2, 24, 30)).astype(np.float32)
