@@ -266,9 +266,12 @@ def relabelled(labels: np.ndarray) -> Proposals:
 def test_outlines_are_the_same_from_half_of_their_union_on() -> None:
     ours, theirs = np.zeros((2, *IMAGE.shape), np.uint16)
     ours[10:20, 10:20], ours[40:50, 10:20] = 1, 2
-    theirs[10:20, 10:15], theirs[40:50, 10:14] = 7, 8
+    theirs[10:20, 10:15], theirs[40:50, 10:15], theirs[40, 14] = 7, 8, 0
     theirs[10:20, 15:17] = 9
     assert counterparts(relabelled(ours), relabelled(theirs), IMAGE) == {1: 7}
+    found = relabelled(theirs)
+    others = replace(found, items=tuple(replace(item, kind="cell") for item in found.items))
+    assert counterparts(relabelled(ours), others, IMAGE) == {}
 
 
 def test_a_cut_goes_over_to_an_outline_that_grew_and_takes_nothing_from_its_neighbours(tmp_path: Path) -> None:
