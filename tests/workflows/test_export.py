@@ -6,19 +6,22 @@ import csv
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import starfile
+import zarr
 from PIL import Image as Picture
 
 from graticule import io
 from graticule.checkpoint import Checkpoint
 from graticule.errors import FormatError
 from graticule.image import Image
-from graticule.results import Labels
+from graticule.io import omezarr, points_csv
+from graticule.results import Labels, Points
 from graticule.tasks import LogBeads
 from graticule.workflows.export import KINDS, SUFFIXES, export, kinds_of, target
 from graticule.workflows.predict_files import Job, predict_file
@@ -61,6 +64,26 @@ def nothing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def outlined(tmp_path: Path) -> Path:
     return write_outlined(tmp_path / "out")
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    """Two boxes in a stack, outlined on voxels twice as large, as predict leaves them."""
+    folder = tmp_path / "out" / "stack"
+    image = Image(np.zeros((8, 20, 24), np.uint8), "zyx", (1.0, 0.5, 0.5))
+    labels = np.zeros((4, 10, 12), np.uint16)
+    labels[0:2, 2:5, 2:5], labels[2:3, 6:9, 4:8] = 1, 2
+    place = Image(labels, "zyx", (2.0, 1.0, 1.0), (0.5, 0.25, 0.25))
+    io.write(image, tmp_path / "stack.tif")
+    io.write(replace(place, data=np.zeros_like(labels)), folder / "confidence.ome.zarr")
+    zarr.open_group(str(folder / "confidence.ome.zarr" / "labels"), mode="a")
+    omezarr.write(place, folder / "confidence.ome.zarr" / "labels" / "objects", labels=True)
+    centres = np.array([np.argwhere(labels == n).mean(axis=0) for n in (1, 2)])
+    found = Points(place.to_um(centres), np.array([0.9, 0.4]), np.zeros(2, int), ("cell",))
+    points_csv.write(found, folder / "objects.csv", image, more={"volume_um3": ["36", "24"]})
+    run = {"image": fingerprint(tmp_path / "stack.tif"), "task": "cells", "settings": {"classes": ["cell"]}}
+    (folder / MARK).write_text(json.dumps(run))
+    return folder
 
 
 @pytest.fixture
@@ -131,8 +154,6 @@ def test_a_table_with_measured_diameters_has_none_for_what_was_added(tmp_path: P
     folder = write_points(tmp_path / "out")
     reviewed = load_result(folder)
     measured = io.read_points(folder / "objects.csv", reviewed.image)
-    from dataclasses import replace
-
     io.write(replace(measured, diameter_um=np.full(len(measured), 2.5)), folder / "objects.csv", on=reviewed.image)
     with open_review(load_result(folder), who="ada") as session:
         session.relabel(1, next(kind for kind in session.kinds if kind != session.items[1].kind))
@@ -207,6 +228,21 @@ def test_corrected_outlines_are_those_that_stand(outlined: Path, tmp_path: Path)
     }
     assert areas == {n: pytest.approx(size * 0.25) for n, size in sizes.items()}
     assert export(outlined, "labels", tmp_path).read_bytes() == (outlined / "objects.tif").read_bytes()
+
+
+def test_a_volume_s_outlines_lie_on_the_planes_of_its_image(volume: Path, tmp_path: Path) -> None:
+    with open_review(load_result(volume), who="ada") as session:
+        session.reject(1)
+    shapes = json.loads(export(volume, "geojson", tmp_path, who="ada").read_text(encoding="utf-8"))["features"]
+    assert [one["geometry"]["plane"]["z"] for one in shapes] == [4, 5]
+    xy = np.array(shapes[0]["geometry"]["coordinates"][0])
+    assert xy.min(axis=0).tolist() == [8, 12] and xy.max(axis=0).tolist() == [16, 18]
+    labels = io.read(export(volume, "labels", tmp_path, who="ada"))
+    assert labels.spacing_um == (2.0, 1.0, 1.0)
+    assert dict(zip(*np.unique(np.asarray(labels.data[...]), return_counts=True), strict=True)) == {0: 468, 2: 12}
+    [row] = rows(export(volume, "csv", tmp_path, who="ada"))
+    assert row == rows(volume / "objects.csv")[1]
+    assert size(export(volume, "overlay", tmp_path, who="ada"))[1] > 100
 
 
 def test_measured_sizes_are_measured_again_where_outlines_changed(outlined: Path, tmp_path: Path) -> None:

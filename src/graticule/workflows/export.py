@@ -29,7 +29,7 @@ from graticule.review import Session
 from graticule.statistics.intervals import poisson
 from graticule.workflows.report import LONGEST_PX, page_of
 from graticule.workflows.results import JOURNALS, MARK, check_writable
-from graticule.workflows.review import OUTLINES, TABLE, journal_of, load_result
+from graticule.workflows.review import OUTLINES, TABLE, journal_of, load_result, reading_of
 from graticule.workflows.standing import Changes, Standing
 
 Kind = Literal["csv", "star", "roi", "geojson", "overlay", "labels", "report", "all"]
@@ -162,9 +162,7 @@ class _Source:
         """What was looked at; of a mask, too."""
         if self.sort != "mask":
             return self.standing.reviewed.image
-        how = dict(self.run.get("read_as") or {})
-        reading = {name: how[name] for name in ("spacing_um", "channel", "axes") if name in how}
-        return read(self.image_file or self.run["image"]["file"], **reading)
+        return read(self.image_file or self.run["image"]["file"], **reading_of(self.run))
 
     @property
     def title(self) -> str:
