@@ -290,17 +290,15 @@ class _Move:
         return True
 
     def _merge(self, decision: Decision) -> bool | None:
-        numbers = [self.ids.get(number) for number in decision.ids]
-        first, *others = numbers
-        if None in numbers or first not in self.new.items:
+        numbers = [self.ids[number] for number in decision.ids if number in self.ids]
+        if len(numbers) < len(decision.ids) or numbers[0] not in self.new.items:
             return None
-        gone = [number for number in others if number not in self.new.items]
-        if len(gone) == len(others) or any(self._later(int(n or 0), decision) for n in numbers):
+        gone = [number for number in numbers[1:] if number not in self.new.items]
+        if len(gone) == len(numbers) - 1 or any(self._later(number, decision) for number in numbers):
             return False
         if gone:
             return None
-        seen = self._seen_um(decision)
-        self.new.merge(*(int(n or 0) for n in numbers), seen_um=seen, stream=decision.stream)
+        self.new.merge(*numbers, seen_um=self._seen_um(decision), stream=decision.stream)
         return True
 
     def _reshape(self, decision: Decision) -> bool | None:
