@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL.Image import Resampling, fromarray
@@ -35,5 +36,6 @@ def svg(figure: Figure) -> bytes:
     """A drawing that stays sharp; without the time of day, so that the same figures give the same file."""
     FigureCanvasAgg(figure)
     buffer = BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    with rc_context({"svg.hashsalt": "graticule"}):  # names of its parts are drawn at random otherwise
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()

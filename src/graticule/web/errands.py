@@ -28,7 +28,7 @@ from graticule.errors import CheckpointError, FormatError, GraticuleError, Memor
 from graticule.io import Scan, describe
 from graticule.io.channels import COLOURS
 from graticule.io.lazy import Finite
-from graticule.io.scan import reading, renamed, to_image
+from graticule.io.scan import check_is_file, reading, renamed, to_image
 from graticule.web.limits import in_words
 
 Order = Mapping[str, Any]
@@ -55,6 +55,7 @@ def look(order: Order, tell: Tell) -> dict[str, Any]:
     ``needs`` names what has to be asked for: ``spacing``, ``axes``, ``channel``.
     """
     file = Path(order["file"])
+    check_is_file(file)
     with reading(file, "image"), _memory_limited(order["memory"]):
         _refuse_parts_elsewhere(file)
         scan = describe(file)

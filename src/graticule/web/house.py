@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,8 +27,8 @@ COOKIE = "graticule-user"
 
 WHO = "name.txt"
 
-MINE, OURS = "mine:", "server:"
-"""How choices begin that mean an upload, and a file below the root."""
+MINE, OURS, FOLDER = "mine:", "server:", "folder:"
+"""How choices begin that mean an upload, a file below the root, and all images in a folder there."""
 
 MOST_LISTED = 2000
 DEEPEST = 3
@@ -175,7 +176,25 @@ class House:
     def image_choices(self, user: str, kind: Kind = "images") -> dict[str, str]:
         """What a user may choose, shown and meant: uploads, and images below the root."""
         own = {held.name: f"{MINE}{held.name}" for held in self.workspace(user).listing(kind)}
-        return {**own, **{f"{path} (on the server)": f"{OURS}{path}" for path in self._below_root()}}
+        ours = self._below_root()
+        folders = Counter(path.rpartition("/")[0] for path in ours) if kind == "images" else {}
+        return {
+            **own,
+            **{f"{name or '.'}/ (all {n}, on the server)": f"{FOLDER}{name}" for name, n in folders.items() if n > 1},
+            **{f"{path} (on the server)": f"{OURS}{path}" for path in ours},
+        }
+
+    def single(self, choices: Sequence[str]) -> list[str]:
+        """The same choices with folders opened, each image once."""
+        every: dict[str, None] = {}
+        for choice in choices:
+            if choice.startswith(FOLDER):
+                folder = choice.removeprefix(FOLDER)
+                inside = (f"{folder}/{entry.name}".lstrip("/") for entry in self.root.listing(folder) if entry.is_image)
+                every.update(dict.fromkeys(f"{OURS}{path}" for path in inside))
+            else:
+                every[choice] = None
+        return list(every)
 
     def _below_root(self) -> list[str]:
         """Paths of images, the first `MOST_LISTED` there are."""
@@ -204,8 +223,8 @@ class House:
             assert seen is not None, "an upload among the images is one"
             return seen
         file, limits = self.file(user, choice), self.workspaces.limits
-        order = {"file": str(file), "image_bytes": OUR_OWN_BYTES}
-        return Looked.from_plain(self.looker.do("look", order, seconds=limits.look_seconds, memory=limits.look_bytes))
+        order = {"file": str(file), "image_bytes": OUR_OWN_BYTES, "memory": limits.look_bytes}
+        return Looked.from_plain(self.looker.do("look", order, seconds=limits.look_seconds))
 
     def model_choices(self, user: str) -> dict[str, str]:
         """What can be predicted with, shown and meant: the user's models, the server's, and methods without training."""

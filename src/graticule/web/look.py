@@ -16,6 +16,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
+from graticule.errors import AnnotationError
 from graticule.image import Image
 from graticule.io.atomic import replacing
 from graticule.results import Points
@@ -199,11 +200,16 @@ class Look:
         """Whether this is what the job wrote."""
         return self._sitting is None and self.task == self.kept.task and not self._choice.mask
 
-    def move(self, values: Mapping[str, float | str], mask: Path | None = None) -> None:
+    def move(self, values: Mapping[str, float | str]) -> None:
         """To other settings; corrections made before are carried along as far as their objects are still there."""
+        self._go(with_values(self.task, values), self._choice.mask)
+
+    def mask_by(self, mask: Path | None) -> None:
+        """Let count what lies within `mask`; None: what the run looked at."""
+        self._go(self.task, "" if mask is None else str(mask))
+
+    def _go(self, task: Task, chosen_mask: str) -> None:
         with self.lock:
-            task = with_values(self.task, values)
-            chosen_mask = "" if mask is None else str(mask)
             if task == self.task and chosen_mask == self._choice.mask:
                 return
             before, old = (self.task, self._choice), self._sitting
@@ -247,6 +253,10 @@ class Look:
             return self.reviewed_as
 
     def _begin(self) -> None:
+        if not self.correctable:
+            raise AnnotationError(
+                "found a mask, which has no single objects to correct; move its threshold, or take its labels to another program"
+            )
         number = self._written()
         self._sit(number)
         self._choice = Choice(self._choice.values, self._choice.mask, number, True)

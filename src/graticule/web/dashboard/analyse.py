@@ -19,6 +19,8 @@ from graticule.web.orders import PredictOrder, ReadAs
 from graticule.web.workspace import Kind
 
 TICK_S = 1.0
+LOOKED_AT = 12
+"""Images of a large choice that are looked at before the job; the others when it is their turn."""
 
 
 def analyse_tab(house: House, page: gr.Blocks) -> Opened:
@@ -57,12 +59,14 @@ def analyse_tab(house: House, page: gr.Blocks) -> Opened:
         user = asker(request)
         taken, refused = _taken(house, user, files or [], "images")
         value = [*(have or []), *(f"{MINE}{name}" for name in taken)]
-        shown = _facts(house, user, value)
+        shown = _facts(house, user, house.single(value)[:LOOKED_AT])
         return [None, gr.update(choices=_pairs(house.image_choices(user)), value=value), *_about(shown, refused)]
 
     @plainly
     def look(have: list[str] | None, request: gr.Request) -> list[Any]:
-        return _about(_facts(house, asker(request), have or []), [])
+        user, choices = asker(request), house.single(have or [])
+        said = [f"{len(choices)} images; the first {LOOKED_AT} are shown"] if len(choices) > LOOKED_AT else []
+        return _about(_facts(house, user, choices[:LOOKED_AT]), said)
 
     @plainly
     def take_model(file: str | None, request: gr.Request) -> list[Any]:
@@ -218,8 +222,9 @@ def _order(
     if not model:
         raise SettingsError("found no model; need one; choose it from the list, or add a model file")
     said = _sizes(size_um)
+    choices = house.single(have)
     reading = []
-    for choice in have:
+    for choice in choices:
         seen = house.looked(user, choice)
         spacing = None if said is None or said == seen.spacing_um else said
         if seen.spacing_um is None and spacing is None:
@@ -232,7 +237,7 @@ def _order(
             ReadAs(spacing_um=spacing, channel=channel if "channel" in seen.needs else None, axes=needs_axes or None)
         )
     return PredictOrder(
-        images=tuple(house.file(user, choice) for choice in have),
+        images=tuple(house.file(user, choice) for choice in choices),
         models=(house.model(user, model),),
         reading=tuple(reading),
         mask=house.file(user, mask, "masks") if mask else None,

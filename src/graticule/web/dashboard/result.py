@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ def result_column(house: House) -> Opened:
                     return
                 for control in look.controls:
                     _control(house, control, here, [said, counts, take_home], [confidences, places])
+                _mask(house, look, asker(request), here, [said, counts, take_home], [confidences, places])
 
         with gr.Column(scale=1, min_width=300):
             said = gr.HTML()
@@ -116,14 +117,46 @@ def result_column(house: House) -> Opened:
 
 
 def _control(house: House, control: Control, here: gr.State, words: list[gr.HTML], drawings: list[gr.HTML]) -> None:
-    """A slider or choice, and what happens when it is moved: only its own value counts."""
+    """A slider or choice; of all there are, only the one that is moved counts."""
+    label = f"{control.label} ({control.unit})" if control.unit else control.label
+    if control.choices:
+        shown: Any = gr.Dropdown(list(control.choices), value=control.value, label=label, interactive=control.live)
+    else:
+        low, high, step = control.low, control.high, control.step
+        shown = gr.Slider(low, high, float(control.value), step=step, label=label, interactive=control.live)
+    _moves(house, shown, lambda look, _, value: look.move({control.key: value}), here, words, drawings)
+
+
+def _mask(house: House, look: Look, user: str, here: gr.State, words: list[gr.HTML], drawings: list[gr.HTML]) -> None:
+    """Where objects count."""
+    choices = house.image_choices(user, "masks")
+    now = next((choice for choice in choices.values() if house.file(user, choice, "masks") == look.mask), "")
+    every = [("as when it was found", ""), *choices.items()]
+    shown = gr.Dropdown(every, value=now, label="Only inside this mask", interactive=True)
+
+    def move(look: Look, user: str, choice: str) -> None:
+        look.mask_by(house.file(user, choice, "masks") if choice else None)
+
+    _moves(house, shown, move, here, words, drawings)
+
+
+def _moves(
+    house: House,
+    shown: Any,
+    does: Callable[[Look, str, Any], None],
+    here: gr.State,
+    words: list[gr.HTML],
+    drawings: list[gr.HTML],
+) -> None:
+    """When `shown` is moved: first the numbers, then the picture, then the drawings, which nobody waits for."""
 
     @plainly
     def move(value: float | str, key: str, request: gr.Request) -> list[Any]:
-        look = _look(house, asker(request), key)
+        user = asker(request)
+        look = _look(house, user, key)
         if look is None:
             return [gr.skip()] * 3
-        look.move({control.key: value})
+        does(look, user, value)
         return _words(look, key)
 
     @plainly
@@ -131,12 +164,6 @@ def _control(house: House, control: Control, here: gr.State, words: list[gr.HTML
         look = _look(house, asker(request), key)
         return [gr.skip()] * 2 if look is None else _drawings(look)
 
-    label = f"{control.label} ({control.unit})" if control.unit else control.label
-    if control.choices:
-        shown: Any = gr.Dropdown(list(control.choices), value=control.value, label=label, interactive=control.live)
-    else:
-        low, high, step = control.low, control.high, control.step
-        shown = gr.Slider(low, high, float(control.value), step=step, label=label, interactive=control.live)
     moved = shown.input(
         move,
         [shown, here],
