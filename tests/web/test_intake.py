@@ -248,7 +248,7 @@ def test_random_damage_is_taken_in_or_refused_in_one_line(suffix: str, tmp_path,
     save(tmp_path / f"whole{suffix}")
     content, sent = (tmp_path / f"whole{suffix}").read_bytes(), tmp_path / f"sent{suffix}"
     refused = 0
-    for number, hurt in enumerate(damaged(content, seed=len(suffix), count=40)):
+    for number, hurt in enumerate(damaged(content, seed=len(suffix), count=25)):
         sent.write_bytes(hurt)
         before = left_of(workspace)
         try:
