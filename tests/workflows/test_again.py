@@ -24,9 +24,9 @@ from graticule.tasks import LABEL_FREE, TASKS, Beads, Rosettes, RosettesVertices
 from graticule.tasks.beads import REACH
 from graticule.tasks.tissue_baselines import TissueOtsu
 from graticule.workflows.again import Kept, decide, heat, write_again
-from graticule.workflows.predict import predict_maps
+from graticule.workflows.predict import predict_maps, searching
 from graticule.workflows.predict_files import Job, predict_file
-from tests.synthetic import SPACING_UM, scattered
+from tests.synthetic import SPACING_UM, discs, scattered
 
 KINDS = ("6nm", "12nm")
 VOLATILE = ("time", "seconds", "work", "again", "maps")
@@ -46,7 +46,7 @@ class DarkBeads(Beads):
         def maps(batch):
             dark = gaussian_filter(np.clip(-batch[:, 0] / 30, 0, 1), (0, 2, 2), mode="constant")[:, ::2, ::2]
             heat = [np.clip(2 * dark, 0, 1), np.clip(4 * dark - 1, 0, 1)]
-            return np.stack([*heat, 0.2 * dark, -0.1 * dark], axis=1).astype(np.float32)
+            return np.stack([*heat, 3 * dark, -0.1 * dark], axis=1).astype(np.float32)
 
         return maps
 
@@ -206,6 +206,14 @@ def test_the_mask_of_a_volume_in_several_blocks(tmp_path, mask_run, moved):
     on_disk = np.asarray(open_level(fresh / "confidence.ome.zarr" / "labels" / "mask")[...])
     np.testing.assert_array_equal(found.image.data, on_disk)
     assert 0 < on_disk.mean() < 1 and found.image.spacing_um == image.spacing_um
+
+
+def test_what_lies_beyond_the_image_is_left_out(tmp_path):
+    image = discs([[92, 40], [50, 50]], (95, 95)).image
+    run = kept(BEADS, image, tmp_path / "kept")
+    everywhere = searching(run.setup(run.task), run.plan, None).points()
+    assert sorted(image.to_voxels(everywhere.position_um)[:, 0] > 94.5) == [False, True]
+    assert len(decide(run, run.task)) == len(points_of(run.folder, image)) == 1
 
 
 def test_a_mask_given_afterwards(tmp_path, beads_run):
