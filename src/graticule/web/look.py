@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from shutil import rmtree
+from shutil import move, rmtree
 from typing import Any
 
 from graticule.errors import AnnotationError
@@ -34,11 +34,16 @@ from graticule.workflows.export import KINDS, Kind, Sort, export
 from graticule.workflows.masks import open_mask
 from graticule.workflows.predict import is_outlining
 from graticule.workflows.proposed import proposed, voxels_of
+from graticule.workflows.report import REPORT
 from graticule.workflows.tally import Tally, tally_points, tally_voxels
 from graticule.workflows.write_found import class_diameters_um
 
 CHOSEN = ".chosen"
 """Folder, beside the results of a job's images, of what was made of them at other settings."""
+
+
+OVERLAY, WITH_PICTURES = "overlay.png", ("overlay", "report", "all")
+"""A picture of a result, and the kinds of files that hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +260,7 @@ class Look:
     def _begin(self) -> None:
         if not self.correctable:
             raise AnnotationError(
-                "found a mask, which has no single objects to correct; move its threshold, or take its labels to another program"
+                "found a mask, which has no single objects to correct; move its threshold, or take its labels elsewhere"
             )
         number = self._written()
         self._sit(number)
@@ -272,8 +277,19 @@ class Look:
         """A file in a folder of its own, to be removed by who asked."""
         with self.lock:
             folder = self.folder if self.is_as_predicted else self._place(self._current())
+            if kind in WITH_PICTURES:
+                self._complete(folder)
             aside = Path(tempfile.mkdtemp(prefix="graticule-"))
             return export(folder, kind, aside, who=self.who if self._sitting is not None else "")
+
+    def _complete(self, folder: Path) -> None:
+        """Draw the pictures that were left out when `folder` was written, as somebody waited for a correction."""
+        if (folder / OVERLAY).is_file():
+            return
+        with tempfile.TemporaryDirectory(prefix="graticule-") as aside:
+            made = write_again(self.kept, self.task, Path(aside), mask=self.mask)
+            for name in (OVERLAY, REPORT):
+                move(made.folder / name, folder / name)
 
     def _current(self) -> int:
         """Number of a result on disk at the settings of the moment."""
@@ -288,7 +304,7 @@ class Look:
         home = self._home
         former = sorted(int(path.name) for path in home.glob("[0-9]*") if path.name.isdecimal())
         number = former[-1] + 1 if former else 1
-        write_again(self.kept, self.task, self._place(number).parent, mask=self.mask)
+        write_again(self.kept, self.task, self._place(number).parent, mask=self.mask, pictures=False)
         for old in former:
             if not any((self._place(old) / "review").glob("*.jsonl")):
                 rmtree(home / str(old), ignore_errors=True)

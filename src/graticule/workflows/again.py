@@ -146,10 +146,19 @@ def decide(kept: Kept, task: Task, *, mask: Image | None = None, mask_margin_nm:
     return Labels(on_voxels_of(kept.image, labels) if kept.image.ndim == 2 else labels)
 
 
-def write_again(kept: Kept, task: Task, out: Path, *, mask: Path | None = None, mask_margin_nm: float = 0.0) -> Done:
+def write_again(
+    kept: Kept,
+    task: Task,
+    out: Path,
+    *,
+    mask: Path | None = None,
+    mask_margin_nm: float = 0.0,
+    pictures: bool = True,
+) -> Done:
     """The folder ``OUT/NAME`` that `graticule predict` writes with these settings; see `decide`.
 
-    Its run.json says, under ``again``, whose maps it was decided by.
+    Its run.json says, under ``again``, whose maps it was decided by. Without `pictures` there is neither overlay.png nor
+    report.html, which take most of the time.
     """
     began = time.monotonic()
     folder = out / kept.name
@@ -167,7 +176,7 @@ def write_again(kept: Kept, task: Task, out: Path, *, mask: Path | None = None, 
     }
     write = write_outlines if is_outlining(task) else write_points
     with resumable_folder(folder, identity, resume=False, worth_keeping=False) as store:
-        found = write(setup, kept.plan, store, gate, kept.name, None)
+        found = write(setup, kept.plan, store, gate, kept.name, None, picture=pictures)
         facts = {
             "command": "predict",
             **made_on(),
@@ -184,7 +193,8 @@ def write_again(kept: Kept, task: Task, out: Path, *, mask: Path | None = None, 
             "seconds": round(time.monotonic() - began, 2),
         }
         (store.folder / MARK).write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
-        write_report(store.folder, name=kept.name, image=kept.image)
+        if pictures:
+            write_report(store.folder, name=kept.name, image=kept.image)
     return Done(image=kept.name, folder=folder, counts=found.counts, said=found.said, seconds=facts["seconds"])
 
 

@@ -42,12 +42,19 @@ class Found:
 
 
 def write_points(
-    setup: Setup, plan: Plan, store: Store, gate: Gate | None, title: str, progress: Progress | None
+    setup: Setup,
+    plan: Plan,
+    store: Store,
+    gate: Gate | None,
+    title: str,
+    progress: Progress | None,
+    *,
+    picture: bool = True,
 ) -> Found:
-    """objects.csv, objects.zip (none if nothing was found) and overlay.png."""
+    """objects.csv, objects.zip (none if nothing was found) and, unless there shall be no `picture`, overlay.png."""
     points, work = finding(setup, plan, store, gate).go(progress)
     points = within(points, setup.image)
-    write_objects(points, setup.image, store.folder, class_diameters_um(setup.task), title=title)
+    write_objects(points, setup.image, store.folder, class_diameters_um(setup.task), title=title, picture=picture)
     remove_folder(store.folder / "points")
     number = counts(points)
     said = ", ".join(f"{count} {name}" for name, count in number.items())
@@ -57,12 +64,20 @@ def write_points(
 
 
 def write_outlines(
-    setup: Setup, plan: Plan, store: Store, gate: Gate | None, title: str, progress: Progress | None
+    setup: Setup,
+    plan: Plan,
+    store: Store,
+    gate: Gate | None,
+    title: str,
+    progress: Progress | None,
+    *,
+    picture: bool = True,
 ) -> Found:
-    """Labels and confidence, and overlay.png: of a plane mask.tif and confidence.tif, of a volume confidence.ome.zarr.
+    """Labels and confidence and, unless there shall be no `picture`, overlay.png.
 
-    Those of a plane lie on its own pixels; those of a volume on the voxels the model works on, with the labels inside
-    the confidence's folder, under ``labels/``. Single objects are in objects.tif in place of mask.tif, and in objects.csv.
+    Of a plane these are mask.tif and confidence.tif, on its own pixels; of a volume confidence.ome.zarr, on the voxels the
+    model works on, with the labels inside it, under ``labels/``. Single objects are in objects.tif in place of mask.tif, and
+    in objects.csv.
     """
     job = outlining(setup, plan, store, gate)
     work = job.go(progress)
@@ -71,14 +86,15 @@ def write_outlines(
     if image.ndim == 2:
         labels, confidence = (on_voxels_of(image, _in_memory(one)) for one in (labels, confidence))
     about = _description(setup, labels)
-    draw_outlines(
-        about.picture or image,
-        job.labels.image,
-        store.folder / "overlay.png",
-        kinds=("object",) if regions.counted and len(regions.kinds) > 1 else regions.kinds,
-        confidence=job.confidence,
-        title=title,
-    )
+    if picture:
+        draw_outlines(
+            about.picture or image,
+            job.labels.image,
+            store.folder / "overlay.png",
+            kinds=("object",) if regions.counted and len(regions.kinds) > 1 else regions.kinds,
+            confidence=job.confidence,
+            title=title,
+        )
     folder, name = store.folder / CONFIDENCE, "objects" if regions.counted else "mask"
     with writing(store.folder):
         if regions.counted:
@@ -139,14 +155,21 @@ def _in_memory(image: Image) -> Image:
 
 
 def write_objects(
-    found: Result, image: Image, folder: Path, diameters_um: Mapping[str, float], *, title: str = ""
+    found: Result,
+    image: Image,
+    folder: Path,
+    diameters_um: Mapping[str, float],
+    *,
+    title: str = "",
+    picture: bool = True,
 ) -> None:
     """The table, ImageJ's selections (none if nothing was found), and a picture to look at."""
     assert isinstance(found, Points), "outlines are written as images"
     write(found, folder / "objects.csv", on=image)
     if len(found):
         write(found, folder / "objects.zip", on=image)
-    draw_overlay(found, image, folder / "overlay.png", diameters_um=diameters_um, title=title)
+    if picture:
+        draw_overlay(found, image, folder / "overlay.png", diameters_um=diameters_um, title=title)
 
 
 def class_diameters_um(task: Task) -> dict[str, float]:
