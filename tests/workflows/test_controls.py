@@ -19,6 +19,7 @@ BEADS = Beads(
 TISSUE = Tissue(classes=("tissue", "resin"), dimensions=2, working_nm=(7.3, 7.3), thresholds=(0.5, 0.61))
 EVERY = [BEADS, replace(BEADS, thresholds=()), TISSUE, Rosettes(thresholds=(0.35,)), Rosettes()]
 EVERY += [kind() for kind in LABEL_FREE.values()]
+EVERY += [kind(classes=("a",)) for kind in TASKS.values() if kind not in set(map(type, EVERY))]
 
 
 def by_key(task):
@@ -101,6 +102,10 @@ def test_what_takes_the_network_again_says_so():
     live = {control.key: control.live for control in controls(Rosettes())}
     assert live == {"thresholds.0": True, "min_cells": True, "cells": False}
     assert by_key(Rosettes())["cells"].choices == ("auto", "labels", "membranes")
+
+
+def test_a_task_whose_classes_are_not_known_yet_has_no_confidences_to_move():
+    assert [control.key for control in controls(Beads())] == ["suppression"]
 
 
 def test_yes_and_no_are_choices():

@@ -212,11 +212,10 @@ def heat(kept: Kept) -> Image | None:
 
 
 def _confidences(kept: Kept) -> int:
-    """How many of the maps, from the first, are confidences; the others say where in its cell a point lies."""
+    """How many of the maps, from the first, are confidences, one for each class; others say e.g. where a point lies."""
     if is_outlining(kept.task):
         return int(kept.task.regions.confidences)  # type: ignore[attr-defined]
-    vector = kept.task.grid.vector
-    return kept.maps.channels(lambda: 0) if vector is None else vector
+    return len(getattr(kept.task, "classes", ())) or 1
 
 
 # -- from run.json -----------------------------------------------------------------------------------------------------

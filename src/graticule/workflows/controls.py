@@ -112,7 +112,7 @@ def _of(task: Any, name: str) -> tuple[Control, ...]:
 
 def _confidences(task: Any, name: str, value: Any, live: bool) -> tuple[Control, ...]:
     """One for each class; a model without thresholds of its own keeps everything, which is a threshold of 0."""
-    classes = getattr(task, "classes", ()) or task.regions.kinds
+    classes = getattr(task, "classes", ()) or getattr(getattr(task, "regions", None), "kinds", ())
     if not isinstance(value, tuple):
         low = min(value, 0.001)  # at 0 a task with one threshold decides nothing, and gives confidences
         return (Control(name, name, None, f"confidence, {classes[0]}", low, 1, 0.001, value, live=live),)
