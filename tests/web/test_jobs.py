@@ -22,7 +22,7 @@ from graticule.web.jobs import Jobs
 from graticule.web.limits import Limits
 from graticule.web.orders import JobError, PredictOrder, ReadAs, TrainOrder
 from graticule.web.worker import DiedError, EndedError, Ticket, Worker
-from graticule.web.workspace import Workspaces, new_user
+from graticule.web.workspace import Workspace, Workspaces, new_user
 from tests.web.damage import picture
 
 SOON = 60.0
@@ -38,7 +38,7 @@ SETTINGS = {
     "batch": 2,
     "steps": 2,
     "epochs": [4],
-    "validate_every": 1,
+    "patience": 500,
 }
 """With which an epoch takes a moment, and nothing is learnt."""
 
@@ -328,7 +328,7 @@ def test_every_image_of_a_batch_is_done_and_a_bad_one_keeps_no_other(begin, work
     assert view.state == "finished"
     assert view.parts[1].line.startswith("bad.tif: found no TIFF inside")
     assert str(tmp_path) not in view.parts[1].line
-    assert all(part.counts["tissue"] > 0 and part.said and part.done == part.total for part in view.parts[::2])
+    assert all("tissue" in part.counts and part.said and part.done == part.total for part in view.parts[::2])
     assert [folder.name for folder in jobs.results(user, view.id)] == ["S1", "S2"]
 
 
@@ -344,7 +344,7 @@ def test_what_is_asked_for_in_vain_says_so_in_a_line(begin, workers, tmp_path) -
 
 def test_a_prediction_is_cancelled_in_the_middle_and_leaves_nothing(begin, workers, tmp_path) -> None:
     jobs, user = begin(workers), new_user()
-    (image,) = save(tmp_path, "S1.tif", side=1400)
+    (image,) = save(tmp_path, "S1.tif", side=1200)
     id = jobs.submit(user, texture(image))
     until(lambda: 0 < jobs.get(user, id).parts[0].done < jobs.get(user, id).parts[0].total)
     jobs.cancel(user, id)
@@ -357,7 +357,7 @@ def test_a_prediction_is_cancelled_in_the_middle_and_leaves_nothing(begin, worke
 def test_a_worker_killed_in_the_middle_and_a_server_stopped_change_nothing(begin, workers, tmp_path) -> None:
     """What was finished of the image is not done again, and the result is that of one run."""
     jobs, user = begin(workers), new_user()
-    (image,) = save(tmp_path, "S1.tif", side=1400)
+    (image,) = save(tmp_path, "S1.tif", side=1200)
     whole = jobs.submit(user, texture(image))
     id = jobs.submit(user, texture(image))
 
@@ -372,6 +372,8 @@ def test_a_worker_killed_in_the_middle_and_a_server_stopped_change_nothing(begin
     jobs.close()
     assert len(left.read_text().splitlines()) >= 4
     jobs = begin(workers)
+    until(at(1))
+    assert jobs.get(user, id).parts[0].done > 4
     view = jobs.wait(user, id, SOON)
     assert view.state == "finished"
     (expected,), (found,) = jobs.results(user, whole), jobs.results(user, id)
@@ -389,12 +391,19 @@ def discs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.synthetic import scattered
 
     folder = tmp_path_factory.mktemp("data") / "discs"
-    write_dataset(folder, [scattered(seed, shape=(128, 128), count=8) for seed in range(3)])
+    write_dataset(folder, [scattered(seed, shape=(128, 128), count=8) for seed in range(3)], classes=("6nm",))
     return folder
 
 
 def training(discs: Path, **settings: object) -> TrainOrder:
     return TrainOrder(task="beads", dataset=discs, name="my beads", settings={**SETTINGS, **settings})
+
+
+def learnt(jobs: Jobs, user: str, id: str) -> int:
+    """Epochs so far, of a training that is still under way."""
+    view = jobs.get(user, id)
+    assert view.is_open, view.parts
+    return len(view.epochs)
 
 
 def weights(jobs: Jobs, view: JobView, tmp_path: Path, user: str) -> dict[str, np.ndarray]:
@@ -407,9 +416,8 @@ def test_a_training_shows_its_curves_and_its_model_is_the_users(begin, workers, 
     assert (view.state, view.figure, view.model) == ("finished", "F1", "my beads.safetensors")
     assert [epoch["epoch"] for epoch in view.epochs] == [1, 2, 3, 4]
     assert (view.parts[0].done, view.parts[0].total) == (4, 4)
-    workspace = Workspaces.__new__(Workspaces)  # the folder is in use by the queue
-    workspace.folder, workspace.limits = tmp_path / "users", Limits()
-    assert recall(workspace.of(user), "models", view.model).model["task"] == "beads"
+    workspace = Workspace(tmp_path / "users" / user, Limits())
+    assert recall(workspace, "models", view.model).model["task"] == "beads"
     (image,) = save(tmp_path, "S1.tif")
     model = str(tmp_path / "users" / user / "models" / view.model)
     order = PredictOrder(images=(image,), models=(model,), reading=(ReadAs(spacing_um=(0.0006,)),))
@@ -419,7 +427,7 @@ def test_a_training_shows_its_curves_and_its_model_is_the_users(begin, workers, 
 def test_a_training_that_is_stopped_leaves_the_best_so_far(begin, workers, discs, tmp_path) -> None:
     jobs, user = begin(workers), new_user()
     id = jobs.submit(user, training(discs, epochs=[500]))
-    until(lambda: len(jobs.get(user, id).epochs) >= 2)
+    until(lambda: learnt(jobs, user, id) >= 3)
     jobs.stop(user, id)
     view = jobs.wait(user, id, SOON)
     assert (view.state, view.model) == ("stopped", "my beads.safetensors")
@@ -430,7 +438,7 @@ def test_a_training_that_is_stopped_leaves_the_best_so_far(begin, workers, discs
 def test_a_training_that_is_cancelled_leaves_nothing(begin, workers, discs, tmp_path) -> None:
     jobs, user = begin(workers), new_user()
     id = jobs.submit(user, training(discs, epochs=[500]))
-    until(lambda: jobs.get(user, id).epochs)
+    until(lambda: learnt(jobs, user, id))
     jobs.cancel(user, id)
     view = jobs.wait(user, id, SOON)
     assert (view.state, view.model) == ("cancelled", "")
@@ -441,7 +449,7 @@ def test_a_training_goes_on_where_the_last_server_was_stopped(begin, workers, di
     jobs, user = begin(workers), new_user()
     whole = jobs.wait(user, jobs.submit(user, training(discs, epochs=[6])), SOON)
     id = jobs.submit(user, training(discs, epochs=[6]))
-    until(lambda: len(jobs.get(user, id).epochs) >= 2)
+    until(lambda: learnt(jobs, user, id) >= 2)
     jobs.close()
     kept = json.loads((tmp_path / "users" / user / "jobs" / id / "job.json").read_text())
     assert 2 <= len(kept["epochs"]) < 6

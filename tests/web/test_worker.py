@@ -133,6 +133,15 @@ def test_a_process_that_is_killed_is_told_of_and_replaced(worker: Worker, image,
     assert worker.do("look", looking(image))["shape"] == [300, 600]
 
 
+def test_a_process_that_was_killed_while_it_had_nothing_to_do_is_not_missed(worker: Worker, image) -> None:
+    worker.do("look", looking(image))
+    pid = worker.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    assert gone_within(pid, 5)
+    assert worker.do("look", looking(image))["shape"] == [300, 600]
+
+
 def test_an_errand_that_is_cancelled_ends_and_leaves_no_result(worker: Worker, image, tmp_path) -> None:
     ticket = Ticket()
     with pytest.raises(EndedError, match="cancelled"):

@@ -136,13 +136,14 @@ class Worker:
             self._drop()
 
     def _begin(self, ticket: Ticket) -> subprocess.Popen[bytes]:
+        if self.pid is None:
+            self._drop()
         with self._lock:
             if self._closed and not ticket.ended:
                 ticket.ended = CANCELLED
             if ticket.ended:
                 raise _ended(ticket)
-            if self._process is None or self._process.poll() is not None:
-                self._process = _started()
+            self._process = self._process or _started()
             self._ticket = ticket
             return self._process
 
