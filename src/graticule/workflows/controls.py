@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from graticule.errors import SettingsError
 from graticule.io.naming import unknown
-from graticule.task import Shown, Task
+from graticule.task import Regions, Shown, Task
 
 CONFIDENCES = ("thresholds", "threshold")
 YES_NO = ("no", "yes")
@@ -112,7 +112,8 @@ def _of(task: Any, name: str) -> tuple[Control, ...]:
 
 def _confidences(task: Any, name: str, value: Any, live: bool) -> tuple[Control, ...]:
     """One for each class; a model without thresholds of its own keeps everything, which is a threshold of 0."""
-    classes = getattr(task, "classes", ()) or getattr(getattr(task, "regions", None), "kinds", ())
+    regions: Regions | None = getattr(task, "regions", None)
+    classes: tuple[str, ...] = getattr(task, "classes", ()) or (regions.kinds if regions else ())
     if not isinstance(value, tuple):
         low = min(value, 0.001)  # at 0 a task with one threshold decides nothing, and gives confidences
         return (Control(name, name, None, f"confidence, {classes[0]}", low, 1, 0.001, value, live=live),)
