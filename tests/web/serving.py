@@ -36,6 +36,10 @@ class Server:
         """With the key."""
         return str(self.told["address"])
 
+    def command(self) -> list[str]:
+        """What is started, and on what."""
+        return ["review", str(self.run), "--who", "ada"]
+
     def start(self) -> None:
         """Returns once it can be asked."""
         environment = {
@@ -44,7 +48,7 @@ class Server:
             "GRATICULE_PASSWORD": PASSWORD,
             "OMP_NUM_THREADS": "1",
         }
-        command = [sys.executable, "-m", "graticule", "review", str(self.run), "--no-browser", "--json", "--who", "ada"]
+        command = [sys.executable, "-m", "graticule", *self.command(), "--no-browser", "--json"]
         self.process = subprocess.Popen(
             [*command, "--port", str(self.port), *self.words],
             env=environment,
@@ -69,3 +73,10 @@ class Server:
             assert self.process.stdout is not None
             self.process.stdout.close()
             self.process = None
+
+
+class Board(Server):
+    """The dashboard's; `run` is where it keeps what its users have."""
+
+    def command(self) -> list[str]:
+        return ["web", "--work", str(self.run)]

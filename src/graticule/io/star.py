@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from graticule.errors import AnnotationError
+from graticule.errors import AnnotationError, FormatError
 from graticule.image import Array, Image
 from graticule.io.atomic import replacing
 from graticule.io.naming import unknown
@@ -89,9 +89,7 @@ def _plain(name: str) -> str:
 
 
 def _text(blocks: Mapping[str, Mapping[str, Any]]) -> str:
-    import pandas  # both take half a second to load
-    import starfile
-
+    pandas, starfile = _libraries()
     frames = {name: pandas.DataFrame(dict(columns)) for name, columns in blocks.items()}
     # Its first line is the time of writing: the same points shall give the same file.
     _, _, written = starfile.to_string(frames, float_format="%.6f").partition("\n")
@@ -128,9 +126,7 @@ def read(path: str | Path, image: Image, *, kind: str | None = None, kinds: Sequ
 
 def _blocks(path: Path) -> dict[str, dict[str, list[Any]]]:
     """Columns by block; a block that holds single values is a table of one row."""
-    import pandas
-    import starfile
-
+    pandas, starfile = _libraries()
     found = starfile.read(path, always_dict=True, parse_as_string=[CLASS_NAME, MICROGRAPH])
     return {
         name: {str(key): block[key].tolist() if isinstance(block, pandas.DataFrame) else [block[key]] for key in block}
@@ -222,3 +218,15 @@ def _name(number: int, known: tuple[str, ...], path: Path) -> str:
     if not 1 <= number <= len(known):
         raise AnnotationError(f"{path}: found {CLASS} {number}; need 1 … {len(known)}, one per class; renumber them")
     return known[number - 1]
+
+
+def _libraries() -> tuple[Any, Any]:
+    """Pandas and starfile, which take half a second to load, and are no part of the smallest install."""
+    try:
+        import pandas
+        import starfile
+    except ModuleNotFoundError as error:
+        raise FormatError(
+            f"found no package {error.name}; need it for STAR tables; run pip install 'graticule[formats]'"
+        ) from error
+    return pandas, starfile
