@@ -172,7 +172,7 @@ def test_what_is_ahead_is_done_before_and_nothing_else(scripted, seed: int) -> N
     assert {first: worker.done.index(first) - before for first in ahead} == ahead
 
 
-def test_no_user_sees_or_touches_anothers_jobs(scripted) -> None:
+def test_no_user_sees_or_touches_jobs_of_others(scripted) -> None:
     jobs, worker = scripted
     anna, eve = new_user(), new_user()
     id = jobs.submit(anna, named("anna", 2))

@@ -87,7 +87,9 @@ def test_no_path_leaves_the_root(root: Root, relative: str) -> None:
         assert "around" not in said  # where the root lies is not told
 
 
-@given(st.lists(st.sampled_from(["..", ".", "", "stacks", "S2.tif", "leads-out", "secret.tif", "root", "~", "a.zarr:"])))
+@given(
+    st.lists(st.sampled_from(["..", ".", "", "stacks", "S2.tif", "leads-out", "secret.tif", "root", "~", "a.zarr:"]))
+)
 def test_whatever_is_found_lies_below_the_root(root: Root, folder: Path, parts: list[str]) -> None:
     try:
         found = root.resolve("/".join(parts))

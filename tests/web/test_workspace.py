@@ -28,7 +28,9 @@ def test_every_new_user_has_another_number_and_it_is_accepted() -> None:
     assert all(checked_user(user) == user for user in users)
 
 
-@given(st.one_of(st.text(), st.sampled_from(["..", "../" * 10, "a" * 21, "a" * 65, "a" * 30 + "\n", "ä" * 30, "/" * 30])))
+@given(
+    st.one_of(st.text(), st.sampled_from(["..", "../" * 10, "a" * 21, "a" * 65, "a" * 30 + "\n", "ä" * 30, "/" * 30]))
+)
 def test_what_is_no_number_of_ours_names_no_folder(user: str) -> None:
     if len(user) < 22:
         with pytest.raises(UnknownUserError, match="need the cookie"):
