@@ -23,11 +23,18 @@ if TYPE_CHECKING:
     from graticule.web.house import House
 
 
+SENT = ".sent"
+"""Where Gradio puts what is sent, until it is taken in."""
+
+
 def mount_dashboard(app: FastAPI, house: House) -> None:
     """Put the dashboard at the root of `app`, behind what is there already."""
+    os.environ["GRADIO_TEMP_DIR"] = str(house.workspaces.folder / SENT)
+    page = blocks(house)
+    page.has_launched = True  # or its checks of files would not be made
     gr.mount_gradio_app(
         app,
-        blocks(house),
+        page,
         path="/",
         footer_links=[],
         run_history=False,

@@ -12,6 +12,7 @@ from graticule.errors import SettingsError
 from graticule.web.dashboard import fragments
 from graticule.web.dashboard.asking import asker, plainly
 from graticule.web.dashboard.result import Opened, result_column
+from graticule.web.dashboard.upload import Upload
 from graticule.web.house import MINE, House
 from graticule.web.intake import IntakeError, Looked, take_in
 from graticule.web.job import JobView
@@ -27,7 +28,7 @@ def analyse_tab(house: House, page: gr.Blocks) -> Opened:
     """Build it; what opens a result, for other tabs."""
     with gr.Tab("Analyse", id="analyse"), gr.Row():
         with gr.Column(scale=1, min_width=320):
-            upload = gr.File(label="Add images", file_count="multiple", height=130)
+            upload = Upload(label="Add images", file_count="multiple", height=130)
             images = gr.Dropdown(label="Images", multiselect=True, info="Yours, and those of this server")
             facts = gr.HTML()
             size = gr.Textbox(
@@ -41,16 +42,16 @@ def analyse_tab(house: House, page: gr.Blocks) -> Opened:
             )
             model = gr.Dropdown(label="Model or method")
             with gr.Accordion("Mask, own model, accuracy", open=False):
-                model_upload = gr.File(label="Add a model (.safetensors)", file_types=[".safetensors"], height=110)
+                model_upload = Upload(label="Add a model (.safetensors)", file_types=[".safetensors"], height=110)
                 mask = gr.Dropdown(label="Mask", info="Look only where this image is not 0")
-                mask_upload = gr.File(label="Add a mask", height=110)
+                mask_upload = Upload(label="Add a mask", height=110)
                 tta = gr.Checkbox(label="Average over turned and mirrored views (8 times slower)")
             find = gr.Button("Find", variant="primary")
             progress = gr.HTML()
             job = gr.State("")
             timer = gr.Timer(TICK_S, active=False)
         with gr.Column(scale=3, min_width=560):
-            opened = result_column(house)
+            opened = result_column(house, images)
 
     chosen = [images, facts, size, channel, axes]
 

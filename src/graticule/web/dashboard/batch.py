@@ -14,6 +14,8 @@ from graticule.web.dashboard.asking import asker, plainly
 from graticule.web.dashboard.result import Opened
 from graticule.web.house import House
 from graticule.web.job import JobView, PartView
+from graticule.web.limits import in_words
+from graticule.web.workspace import KINDS, Workspace
 
 TICK_S = 1.0
 SHOWN = 40
@@ -34,11 +36,36 @@ def batch_tab(house: House, page: gr.Blocks, tabs: gr.Tabs, opened: Opened) -> N
     with gr.Tab("Jobs", id="jobs") as tab:
         gr.HTML('<p class="g-quiet">Jobs go on when this page is closed, and after a restart of the server.</p>')
         jobs = gr.HTML(js_on_load=fragments.PRESSED)
+        with gr.Accordion("Your files on this server", open=False):
+            files = gr.HTML(js_on_load=fragments.PRESSED)
         timer = gr.Timer(TICK_S, active=False)
 
     def listed(request: gr.Request) -> list[Any]:
         views = house.jobs.of(asker(request))
         return [_list(views), gr.Timer(active=any(view.is_open for view in views))]
+
+    @plainly
+    def kept(request: gr.Request) -> str:
+        return _files(house.workspace(asker(request)))
+
+    @plainly
+    def removed(event: gr.EventData, request: gr.Request) -> list[Any]:
+        """A file that its user needs no more; jobs of it keep their results."""
+        user = asker(request)
+        kind, _, name = str(event._data["job"]).partition(":")
+        workspace = house.workspace(user)
+        for known in KINDS:
+            if known == kind:
+                workspace.remove(known, name)
+        return [_files(workspace), gr.update(choices=list(house.image_choices(user).items()), value=[])]
+
+    @plainly
+    def forget(job: str, request: gr.Request) -> str:
+        """For scripts: a job that is over, with its results, removed."""
+        house.forget(asker(request), job)
+        return job
+
+    gr.api(forget, api_name="forget")  # type: ignore[attr-defined]
 
     @plainly
     def pressed(event: gr.EventData, request: gr.Request) -> list[Any]:
@@ -52,10 +79,24 @@ def batch_tab(house: House, page: gr.Blocks, tabs: gr.Tabs, opened: Opened) -> N
         does(user, job)
         return [*listed(request), gr.update(choices=results_of(house, user)), gr.skip()]
 
-    tab.select(listed, None, [jobs, timer], show_progress="hidden", api_name="jobs")
+    tab.select(listed, None, [jobs, timer], show_progress="hidden", api_name="jobs").then(
+        kept, None, files, show_progress="hidden", api_visibility="private"
+    )
+    files.click(removed, None, [files, opened.images], show_progress="hidden", api_visibility="private")
     timer.tick(listed, None, [jobs, timer], show_progress="hidden", api_visibility="private")
     page.load(listed, None, [jobs, timer], show_progress="hidden", api_visibility="private")
     jobs.click(pressed, None, [jobs, timer, opened.choice, tabs], show_progress="hidden", api_visibility="private")
+
+
+def _files(workspace: Workspace) -> str:
+    """What a user keeps, with a button each."""
+    used = f"{in_words(workspace.used_bytes())} of {in_words(workspace.limits.user_bytes)} used, results included."
+    items = [
+        f"<li>{fragments.button('remove', f'{kind}:{held.name}', 'Remove')} {escape(held.name)} ({in_words(held.bytes)})</li>"
+        for kind in KINDS
+        for held in workspace.listing(kind)
+    ]
+    return f'<p class="g-quiet">{used}</p><ul class="g-files">{"".join(items)}</ul>'
 
 
 def _list(views: list[JobView]) -> str:

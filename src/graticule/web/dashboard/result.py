@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from graticule.errors import SettingsError
 from graticule.report.confidence import draw_confidences
 from graticule.report.places import draw_places
 from graticule.web.dashboard import fragments
@@ -33,13 +34,14 @@ FILES = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
-    """What other tabs may set: which result is shown, and the user's name."""
+    """What other tabs may set: which result is shown, the user's name, and which images are chosen."""
 
     choice: gr.Dropdown
     who: gr.Textbox
+    images: gr.Dropdown
 
 
-def result_column(house: House) -> Opened:
+def result_column(house: House, images: gr.Dropdown) -> Opened:
     """Build it."""
     with gr.Row():
         choice = gr.Dropdown(label="Result", scale=3)
@@ -103,6 +105,16 @@ def result_column(house: House) -> Opened:
             return fragments.said("A mask has no single objects to review; move its threshold beside the picture.")
         return fragments.review_frame(look.begin_review(), look.who)
 
+    @plainly
+    def move(result: str, setting: str, value: float, request: gr.Request) -> dict[str, float]:
+        """For scripts: a setting moved, by its key; the counts that follow."""
+        look = _look(house, asker(request), result)
+        if look is None:
+            raise SettingsError("found no result named; need one, JOB PLACE; see the list of results")
+        look.move({setting: value})
+        return {tally.kind: tally.count for tally in look.tallies}
+
+    gr.api(move, api_name="move", concurrency_limit=4)  # type: ignore[attr-defined]
     choice.change(open_result, choice, [picture, here, said, counts, take_home, confidences, places], api_name="open")
     changed.click(corrected, here, [said, counts, take_home], show_progress="hidden", api_name="corrected").then(
         drawn, here, [confidences, places], show_progress="hidden", api_visibility="private"
@@ -113,7 +125,7 @@ def result_column(house: House) -> Opened:
     looking.select(corrected, here, [said, counts, take_home], show_progress="hidden", api_visibility="private").then(
         fn=None, js=REFRESH
     )
-    return Opened(choice, who)
+    return Opened(choice, who, images)
 
 
 def _control(house: House, control: Control, here: gr.State, words: list[gr.HTML], drawings: list[gr.HTML]) -> None:
