@@ -19,6 +19,8 @@ PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet
 TESTS =
 # No single test may take longer than this many seconds.
 LIMIT = 300
+# Files of tests are shared out among the cores; each core computes with one thread.
+SHARED_OUT = -n auto --dist loadfile
 
 help:
 	@echo "make demo       simulate, train, predict, evaluate: minutes, on any laptop (pictures in demo/)"
@@ -33,7 +35,7 @@ demo: $(CORE)
 	$(BIN)/graticule demo
 
 test: $(DEV)
-	$(BIN)/python -m pytest -m "not real" --timeout=$(LIMIT) $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not real" --timeout=$(LIMIT) $(SHARED_OUT) $(TESTS)
 
 test-real: $(DEV)
 	$(BIN)/python -m pytest -m real --timeout=1800 $(TESTS)
