@@ -13,6 +13,7 @@ pytest.importorskip("fastapi", reason="the extra [web] is not installed")
 
 from graticule.errors import SettingsError
 from graticule.web import serve
+from graticule.web.guard import Access
 from graticule.web.serve import Where
 from graticule.workflows.review import load_result, open_review
 from tests.web.serving import Server
@@ -38,7 +39,12 @@ def test_it_says_its_address_answers_there_and_lets_go_of_everything_on_ctrl_c(t
         assert session.progress.open == 20
 
 
-def test_a_name_is_told_where_it_listens_everywhere(tmp_path, monkeypatch) -> None:
+def app(access: Access):
+    """One that nobody asks."""
+    return lambda scope, receive, send: None
+
+
+def test_a_name_is_told_where_it_listens_everywhere(monkeypatch) -> None:
     told: list[str] = []
 
     def run(server, sockets) -> None:
@@ -46,9 +52,8 @@ def test_a_name_is_told_where_it_listens_everywhere(tmp_path, monkeypatch) -> No
 
     monkeypatch.setattr("socket.gethostname", lambda: "microscope")
     monkeypatch.setattr(serve._Server, "run", run)
-    desk = serve.Desk([write_points(tmp_path / "out")])
-    serve.serve(desk, Where(host="0.0.0.0", port=0, password="p"), ready=told.append)
-    serve.serve(desk, Where(port=0), ready=told.append)
+    serve.serve(app, Where(host="0.0.0.0", port=0, password="p"), ready=told.append)
+    serve.serve(app, Where(port=0), ready=told.append)
     assert told[0].startswith("http://microscope:") and told[1].startswith("http://127.0.0.1:")
     assert "?key=" in told[1]
 
@@ -59,7 +64,6 @@ def test_where_it_cannot_listen_is_refused(where) -> None:
         Where(**where)
 
 
-def test_an_address_of_another_machine_is_refused_in_one_line(tmp_path) -> None:
-    desk = serve.Desk([write_points(tmp_path / "out")])
+def test_an_address_of_another_machine_is_refused_in_one_line() -> None:
     with pytest.raises(SettingsError, match="cannot be used"):
-        serve.serve(desk, Where(host="192.0.2.1", password="p"))
+        serve.serve(app, Where(host="192.0.2.1", password="p"))

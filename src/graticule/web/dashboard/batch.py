@@ -65,7 +65,8 @@ def batch_tab(house: House, page: gr.Blocks, tabs: gr.Tabs, opened: Opened) -> N
         house.forget(asker(request), job)
         return job
 
-    gr.api(forget, api_name="forget")  # type: ignore[attr-defined]
+    with tab:
+        gr.api(forget, api_name="forget")  # type: ignore[attr-defined]
 
     @plainly
     def pressed(event: gr.EventData, request: gr.Request) -> list[Any]:
