@@ -40,10 +40,23 @@ def board(tmp_path_factory, chromium, disc_model) -> Iterator[Board]:
     )
     io.write(example.image, folder / "discs.tif")
     io.write(example.image, folder / "root" / "on-the-server.tif")
+    write_dataset(folder / "root" / "to-learn")
     io.write(Image(np.full((120, 140), 180, np.uint8), "yx", (UM, UM)), folder / "empty.tif")
     with Board(folder / "work", "--models", str(folder / "models"), "--root", str(folder / "root")) as started:
         started.files = folder
         yield started
+
+
+def write_dataset(folder: Path) -> None:
+    """Four annotated images of discs."""
+    for seed in range(4):
+        example = scattered(
+            seed, count=10, shape=(160, 160), gap_px=26, kind=[0, 1] * 5, kinds=("6nm", "12nm"), diameter_px=(10, 20)
+        )
+        for part in ("images", "points"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        io.write(example.image, folder / "images" / f"d{seed}.tif")
+        io.write(example.truth, folder / "points" / f"d{seed}.csv", on=example.image)
 
 
 @pytest.fixture
@@ -313,6 +326,26 @@ def test_a_job_is_listed_and_can_be_cancelled(page, board) -> None:
     page.shoot("jobs")
     page.window.get_by_role("button", name="Remove").first.click()
     page.window.get_by_text("No jobs yet.").wait_for()
+
+
+def test_a_model_is_learnt_watched_stopped_and_used(page, board) -> None:
+    window = page.window
+    window.get_by_role("tab", name="Train").click()
+    window.wait_for_function("() => document.querySelector('input[aria-label=\"Dataset\"]')?.value === 'to-learn'")
+    settings = (
+        "epochs = [400]\nsteps = 2\nbatch = 2\npatch_px = 64\nwidth = 0.25\nneck_channels = 16\nhead_channels = 16"
+    )
+    window.locator("label:has-text('Settings') textarea").fill(settings)
+    window.get_by_label("Name of the model").fill("mine")
+    window.get_by_role("button", name="Train", exact=True).click()
+    window.locator("img.g-drawing").first.wait_for()
+    page.shoot("training")
+    window.get_by_role("button", name="Stop, and keep the best so far").first.click()
+    window.get_by_text("mine.safetensors is among your models").wait_for()
+    window.get_by_role("tab", name="Analyse").click()
+    page.upload(board.files / "discs.tif")
+    page.find("mine (yours)")
+    assert page.counts().keys() == {"6nm", "12nm"}
 
 
 @pytest.mark.real

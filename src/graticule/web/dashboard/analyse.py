@@ -12,7 +12,7 @@ from graticule.errors import SettingsError
 from graticule.web.dashboard import fragments
 from graticule.web.dashboard.asking import asker, plainly
 from graticule.web.dashboard.result import Opened, result_column
-from graticule.web.dashboard.upload import Upload
+from graticule.web.dashboard.upload import upload_field
 from graticule.web.house import MINE, House
 from graticule.web.intake import IntakeError, Looked, take_in
 from graticule.web.job import JobView
@@ -26,9 +26,9 @@ LOOKED_AT = 12
 
 def analyse_tab(house: House, page: gr.Blocks) -> Opened:
     """Build it; what opens a result, for other tabs."""
-    with gr.Tab("Analyse", id="analyse"), gr.Row():
+    with gr.Tab("Analyse", id="analyse") as tab, gr.Row():
         with gr.Column(scale=1, min_width=320):
-            upload = Upload(label="Add images", file_count="multiple", height=130)
+            upload = upload_field(label="Add images", file_count="multiple", height=130)
             images = gr.Dropdown(label="Images", multiselect=True, info="Yours, and those of this server")
             facts = gr.HTML()
             size = gr.Textbox(
@@ -42,9 +42,9 @@ def analyse_tab(house: House, page: gr.Blocks) -> Opened:
             )
             model = gr.Dropdown(label="Model or method")
             with gr.Accordion("Mask, own model, accuracy", open=False):
-                model_upload = Upload(label="Add a model (.safetensors)", file_types=[".safetensors"], height=110)
+                model_upload = upload_field(label="Add a model (.safetensors)", file_types=[".safetensors"], height=110)
                 mask = gr.Dropdown(label="Mask", info="Look only where this image is not 0")
-                mask_upload = Upload(label="Add a mask", height=110)
+                mask_upload = upload_field(label="Add a mask", height=110)
                 tta = gr.Checkbox(label="Average over turned and mirrored views (8 times slower)")
             find = gr.Button("Find", variant="primary")
             progress = gr.HTML()
@@ -134,6 +134,15 @@ def analyse_tab(house: House, page: gr.Blocks) -> Opened:
             gr.Timer(active=running is not None),
         ]
 
+    @plainly
+    def models(now: str | None, request: gr.Request) -> Any:
+        """One may have been learnt meanwhile."""
+        choices = house.model_choices(asker(request))
+        return gr.update(
+            choices=_pairs(choices), value=now if now in choices.values() else next(iter(choices.values()))
+        )
+
+    tab.select(models, model, model, show_progress="hidden", api_visibility="private")
     upload.upload(take_images, [upload, images], [upload, *chosen], api_name="add_images")
     images.input(look, images, chosen[1:], show_progress="hidden", api_name="look")
     model_upload.upload(take_model, model_upload, [model_upload, model], api_name="add_model")

@@ -7,6 +7,7 @@ the check for that is made only where Gradio itself was launched. A stranger cou
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
@@ -14,18 +15,18 @@ from gradio.utils import get_upload_folder
 from graticule.errors import FormatError
 
 
-class Upload(gr.File):
-    """As `gradio.File`, and on the page the same."""
+def upload_field(**given: Any) -> gr.File:
+    """A `gradio.File` with a lock: files that a request names are looked for only where Gradio puts what was sent."""
+    field = gr.File(**given)
+    field.async_move_resource_to_block_cache = sent  # type: ignore[method-assign]
+    return field
 
-    def get_block_name(self) -> str:
-        """Of the component in the browser."""
-        return "file"
 
-    async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
-        """Where a file lies that a request names: where Gradio put what was sent, or it is refused."""
-        if url_or_file_path is None:
-            return None
-        file, folder = Path(url_or_file_path), Path(get_upload_folder()).resolve()
-        if not file.is_file() or file.is_symlink() or not file.resolve().is_relative_to(folder):
-            raise FormatError("found a file that was not sent to this server; need an upload; choose the file again")
-        return str(file.resolve())
+async def sent(path: str | Path | None) -> str | None:
+    """Where a file lies that a request names; `FormatError` if it was not sent to this server."""
+    if path is None:
+        return None
+    file, folder = Path(path), Path(get_upload_folder()).resolve()
+    if not file.is_file() or file.is_symlink() or not file.resolve().is_relative_to(folder):
+        raise FormatError("found a file that was not sent to this server; need an upload; choose the file again")
+    return str(file.resolve())
