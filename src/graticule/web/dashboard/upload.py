@@ -18,7 +18,7 @@ from graticule.errors import FormatError
 def upload_field(**given: Any) -> gr.File:
     """A `gradio.File` with a lock: files that a request names are looked for only where Gradio puts what was sent."""
     field = gr.File(**given)
-    field.async_move_resource_to_block_cache = sent  # type: ignore[method-assign]
+    field.async_move_resource_to_block_cache = sent  # type: ignore[method-assign, assignment]
     return field
 
 
