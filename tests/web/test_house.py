@@ -13,6 +13,7 @@ pytest.importorskip("fastapi", reason="the extra [web] is not installed")
 from graticule import io
 from graticule.errors import GraticuleError, SettingsError
 from graticule.image import Image
+from graticule.io import dataset
 from graticule.web import house as houses
 from graticule.web.decisions import Asked
 from graticule.web.house import House, user_of
@@ -99,7 +100,8 @@ def test_what_an_image_says_is_known_of_uploads_and_of_the_servers(house, tmp_pa
 
 
 def test_datasets_below_the_root_are_found(house, tmp_path) -> None:
-    assert house.datasets(ADA) == {"beads": "beads"}
+    assert house.datasets(ADA) == {"beads": "server:beads"}
+    assert house.dataset(ADA, "server:beads").name == "beads"
     bare = house_in(tmp_path / "bare")
     assert bare.datasets(ADA) == {} and bare.image_choices(ADA) == {}
     bare.close()
@@ -131,6 +133,20 @@ def test_what_is_idle_is_closed_and_opened_again_as_it_was(found, monkeypatch) -
     monkeypatch.undo()
     after = house.look(ADA, job, 0)
     assert after is not before and after.items[gone].status == "rejected"
+
+
+def test_what_was_corrected_is_a_dataset_complete_only_where_somebody_looked(found) -> None:
+    house, job = found
+    look = house.look(ADA, job, 0)
+    kept = [item.id for item in look.items.values() if item.status != "rejected"][:3]
+    look.decide(Asked(request=uuid4(), what="accept", ids=kept))
+    (choice,) = house.datasets(ADA).values()
+    assert house.datasets(BOB) == {}
+    read = dataset.load(house.dataset(ADA, choice))
+    (example,) = read.examples
+    assert len(example.truth) == 3 and example.truth.kinds == ("6nm", "12nm")
+    share = float(np.mean(np.asarray(example.complete.data[...])))
+    assert 0 < share < 0.2
 
 
 def test_a_name_is_kept_and_signs_what_is_corrected_from_then_on(house) -> None:

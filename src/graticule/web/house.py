@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections import Counter
@@ -17,18 +18,19 @@ from graticule.web.app import checked_name, review_app
 from graticule.web.desk import Desk, UnknownNameError
 from graticule.web.intake import Looked, recall
 from graticule.web.jobs import Jobs
-from graticule.web.look import Look
+from graticule.web.look import CHOSEN, Look, corrected_folder, task_of
 from graticule.web.places import Root
 from graticule.web.worker import Worker
 from graticule.web.workspace import Kind, Workspace, Workspaces, checked_user
+from graticule.workflows.collect import collect
 
 COOKIE = "graticule-user"
 """Says whose folder it is."""
 
 WHO = "name.txt"
 
-MINE, OURS, FOLDER = "mine:", "server:", "folder:"
-"""How choices begin that mean an upload, a file below the root, and all images in a folder there."""
+MINE, OURS, FOLDER, CORRECTED = "mine:", "server:", "folder:", "corrected:"
+"""How choices begin: an upload, a file below the root, all images in a folder there, what was corrected of a task."""
 
 MOST_LISTED = 2000
 DEEPEST = 3
@@ -247,15 +249,34 @@ class House:
         return Path(self.model(user, choice))
 
     def datasets(self, user: str) -> dict[str, str]:
-        """Folders below the root that hold a dataset, shown and meant."""
-        found: dict[str, str] = {}
+        """What can be learnt from, shown and meant: what a user corrected, and datasets below the root."""
+        corrected = Counter(task for task, _ in self._corrected(user))
+        own = {f"what I corrected: {task}, images: {n}": f"{CORRECTED}{task}" for task, n in corrected.items()}
+        return {**own, **{folder or ".": f"{OURS}{folder}" for folder in self._datasets_below_root()}}
+
+    def dataset(self, user: str, choice: str) -> Path:
+        """The folder a choice means; of what was corrected a dataset is made, complete only where somebody looked."""
+        if not choice.startswith(CORRECTED):
+            return self.root.resolve(choice.removeprefix(OURS))
+        workspace, task = self.workspace(user), choice.removeprefix(CORRECTED)
+        out = workspace.folder / "datasets" / f"{task}-{secrets.token_hex(4)}"
+        collect([folder for kind, folder in self._corrected(user) if kind == task], out)
+        return out
+
+    def _corrected(self, user: str) -> list[tuple[str, Path]]:
+        """Results that the user corrected, as they stand, each with its task."""
+        files = sorted(self.workspace(user).results.glob(f"*/{CHOSEN}/*/choice.json"))
+        return [(task_of(folder), folder) for file in files if (folder := corrected_folder(file)) is not None]
+
+    def _datasets_below_root(self) -> list[str]:
+        found: list[str] = []
         todo = [""] if self.root.is_open else []
         while todo and len(found) < MOST_LISTED:
             folder = todo.pop(0)
             entries = [entry for entry in self.root.listing(folder) if entry.is_folder]
             names = {entry.name for entry in entries}
             if "images" in names and names & {"points", "labels"}:
-                found[folder or "."] = folder
+                found.append(folder)
             elif folder.count("/") < DEEPEST:
                 todo += [f"{folder}/{entry.name}".lstrip("/") for entry in entries]
         return found

@@ -35,6 +35,8 @@ from graticule.workflows.masks import open_mask
 from graticule.workflows.predict import is_outlining
 from graticule.workflows.proposed import proposed, voxels_of
 from graticule.workflows.report import REPORT
+from graticule.workflows.results import MARK
+from graticule.workflows.review import run_of
 from graticule.workflows.tally import Tally, tally_points, tally_voxels
 from graticule.workflows.write_found import class_diameters_um
 
@@ -338,6 +340,18 @@ class Look:
     def _changed(self) -> None:
         self.version += 1
         _write(self._choice, self._file)
+
+
+def corrected_folder(file: Path) -> Path | None:
+    """The result on disk that a remembered choice is about, if it was corrected."""
+    choice = _read(file)
+    folder = file.parent / str(choice.number) / file.parent.name
+    return folder if choice.reviewed and (folder / MARK).is_file() else None
+
+
+def task_of(folder: Path) -> str:
+    """What a result is of."""
+    return str(run_of(folder).get("task", ""))
 
 
 def _values(task: Task) -> dict[str, float | str]:

@@ -26,7 +26,7 @@ def train_tab(house: House, page: gr.Blocks) -> None:
     with gr.Tab("Train", id="train") as tab, gr.Row():
         with gr.Column(scale=1, min_width=320):
             task = gr.Dropdown(list(TASKS), value=next(iter(TASKS)), label="Task")
-            dataset = gr.Dropdown(label="Dataset", info="A folder of this server: images/ with points/ or labels/")
+            dataset = gr.Dropdown(label="Dataset", info="What you corrected, or a folder of this server")
             preset = gr.Dropdown([USUAL], value=USUAL, label="Preset")
             start = gr.Dropdown(label="Begin with", info="A model of the same task learns faster")
             settings = gr.Textbox(label="Settings", info="One a line, e.g. epochs = [20]", lines=2)
@@ -70,10 +70,10 @@ def train_tab(house: House, page: gr.Blocks) -> None:
     ) -> list[Any]:
         user = asker(request)
         if folder is None:
-            raise SettingsError("found no dataset; need a folder of this server; start it with --root, and choose one")
+            raise SettingsError("found no dataset; need one; correct a result, or have the server started with --root")
         order = TrainOrder(
             task=kind,
-            dataset=house.root.resolve(folder),
+            dataset=house.dataset(user, folder),
             name=called.strip() or "model",
             preset=None if named == USUAL else named,
             settings=_settings(words),
