@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self
 
 from graticule.errors import SettingsError
 from graticule.example import Example
@@ -159,6 +159,8 @@ class Augment:
     ----------
     rotate_deg
         Largest rotation besides quarter turns and mirrors, which are always drawn.
+    tilt_deg
+        Largest rotation of a volume about an axis that lies in its planes.
     zoom
         Largest relative change of scale, e.g. 0.2 for 1 / 1.2 … 1.2. Sizes of objects change with it.
     elastic_um
@@ -173,6 +175,9 @@ class Augment:
         Pixels of what is outlined are drawn, not recorded: each is taken from the nearest one, never mixed.
     holes
         Share of the patches in which up to `MOST_HOLES` squares are emptied: what they showed is to be told from around.
+    edges
+        Share of the patches that are shown as the image's edge would cut them, somewhere between their middle and their
+        side: what lies at edges is rare among few annotated objects.
     hole_px
         Longest side of such a square, in voxels; the shortest is a quarter of it.
     brightness, contrast
@@ -186,6 +191,7 @@ class Augment:
     """
 
     rotate_deg: float = 10.0
+    tilt_deg: float = 0.0
     zoom: float = 0.0
     elastic_um: float = 0.0
     elastic_scale_um: float = 0.0
@@ -197,11 +203,35 @@ class Augment:
     crisp: bool = False
     holes: float = 0.0
     hole_px: int = 0
+    edges: float = 0.0
     brightness: float = 0.08
     contrast: float = 0.08
     noise: float = 0.1
     blur_um: float = 0.0
     paste: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cycles:
+    """Stochastic weight averaging (Izmailov et al. 2018, arXiv:1803.05407): the mean of weights at the ends of cycles.
+
+    Attributes
+    ----------
+    begin
+        Share of a phase after which cycles begin; the learning rate falls towards that moment.
+    steps
+        Length of a cycle.
+    highest, lowest
+        Learning rates at a cycle's beginning and end, as shares of the peak.
+    refresh
+        Batches from which the averaged network's batch norms learn their statistics anew.
+    """
+
+    begin: float = 0.6
+    steps: int = 20
+    highest: float = 0.3
+    lowest: float = 0.03
+    refresh: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +242,8 @@ class Recipe:
     ----------
     patch
         Voxels per training patch.
+    rim
+        Voxels at every side of a patch that are context only: the network, which has no padding, answers for the rest.
     batch
         Patches per step.
     steps
@@ -226,14 +258,26 @@ class Recipe:
         Share of patches drawn around annotated objects; the rest are drawn anywhere.
     mining_um
         How far from an object such a patch's centre may lie, along each axis.
+    marked
+        Share of every batch that is drawn around annotated objects, never less than one patch; the rest are drawn from
+        all of the image, whatever is there. Only these stand for the image: in the former nothing is `known`. 0: `mining`
+        decides, patch by patch.
+    linear
+        Pixels of points' patches come from linear in place of cubic interpolation: faster, softer.
+    optimiser
+        AdamW, or stochastic gradient descent with `momentum` (Nesterov's).
     weight_decay, clip
-        Of AdamW (0 makes it Adam); and the largest gradient norm.
+        Of the optimiser (0 makes AdamW Adam); and the largest gradient norm.
     patience
         Epochs without a better validation score before a phase ends.
     validate_every
         Epochs between validations.
     average
         Decay of the exponential moving average of the weights that is validated and kept; 0 keeps the raw weights.
+    cycles
+        Stochastic weight averaging in its place.
+    held_out
+        Share of the specimens that is held out to choose by; 0: all are learnt from, and chosen by.
     """
 
     patch: tuple[int, ...]
@@ -241,14 +285,21 @@ class Recipe:
     steps: int
     phases: tuple[Phase, ...]
     augment: Augment = Augment()
+    rim: int = 0
     object_um: tuple[float, ...] = ()
     mining: float = 0.7
     mining_um: float = 0.0
+    marked: float = 0.0
+    linear: bool = False
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    momentum: float = 0.9
     weight_decay: float = 1e-4
     clip: float = 5.0
     patience: int = 20
     validate_every: int = 1
     average: float = 0.0
+    cycles: Cycles | None = None
+    held_out: float = 0.25
 
 
 class Task(Protocol):
@@ -357,6 +408,17 @@ class Showing(Task, Protocol):
     @property
     def shown(self) -> Mapping[str, Shown]:
         """By the setting's name."""
+        ...
+
+
+class Focused(LabelFree, Protocol):
+    """A task that looks only at a part of each image, which it finds by what it measured there."""
+
+    def region(self, prepared: Floats, measured: Weights) -> Array:
+        """``(*space)`` booleans: which voxels of ``(C, *space)`` prepared pixels objects may lie in.
+
+        Nothing is learnt from elsewhere; `forward` keeps to it by itself. Local, as `decode` is.
+        """
         ...
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
 from graticule.task import Augment
-from graticule.training.augment import change_grey, draw_warp, empty_holes
+from graticule.training.augment import change_grey, cut_by_edge, draw_warp, empty_holes
 
 BENDING = Augment(rotate_deg=10, elastic_um=0.6, elastic_scale_um=48.0)
 
@@ -108,3 +108,31 @@ def test_holes_are_empty_in_all_channels_and_no_larger_than_asked():
     assert max((one[0] == 0).sum() for one in holed) <= 8 * 12**2
     assert (patch == 1).all()
     assert empty_holes(patch, Augment(), np.random.default_rng(0)) is patch
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (12, 24, 24)])
+def test_what_an_edge_cuts_off_is_empty_and_the_middle_never_is(shape):
+    patch = np.ones((1, *shape), np.float32)
+    augment, rng, sides = Augment(edges=0.5), np.random.default_rng(0), set()
+    cuts = [cut_by_edge(patch, augment, rng) for _ in range(300)]
+    assert all(cut[(0, *(n // 2 for n in shape))] == 1 for cut in cuts)
+    for cut in cuts:
+        for axis in range(1, len(shape) + 1):
+            planes = cut.min(axis=tuple(a for a in range(cut.ndim) if a != axis))
+            sides |= {(axis, end) for end in (0, -1) if planes[end] == 0 and planes[len(planes) // 2] == 1}
+    assert len(sides) == 2 * len(shape), "from every side"
+    assert 0.3 < np.mean([cut.min() == 0 for cut in cuts]) < 0.55
+    assert cut_by_edge(patch, Augment(), rng) is patch
+
+
+def test_volumes_are_tilted_by_as_much_as_is_asked_and_stay_rigid():
+    depth = np.array([1.0, 0.0, 0.0])
+    angles = []
+    for seed in range(200):
+        matrix = draw_warp(
+            (8, 8, 8), np.zeros(3), Augment(tilt_deg=30.0), (1.0,) * 3, np.random.default_rng(seed)
+        ).matrix
+        assert np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-9)
+        angles.append(np.rad2deg(np.arccos(np.clip(abs(depth @ matrix @ depth), 0, 1))))
+    assert max(angles) <= 30.0 + 1e-6
+    assert 10 < np.mean(angles) < 20

@@ -4,15 +4,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from graticule.errors import CheckpointError, DatasetError
 from graticule.example import Example
 from graticule.image import Image
 from graticule.results import Points
-from graticule.task import Phase
+from graticule.task import Cycles, Phase, Recipe
 from graticule.tasks.beads import Beads
 from graticule.training import fit
-from graticule.training.fit import parameter_groups, rate_share
+from graticule.training.fit import ends_cycle, first_cycle, parameter_groups, rate_at, rate_share
+from graticule.training.patches import marked_patches
 from graticule.workflows.ready import all_ready
 from tests.synthetic import SPACING_UM, scattered
 
@@ -150,3 +152,59 @@ def test_a_small_network_learns_one_example_in_seconds():
     task = replace(TINY, width=0.25, steps=20, batch=4, epochs=(6,), learning_rate=4e-3, average=0.9, paste=0.0)
     fitted = fit(task, all_ready(task, LEARN[:1]), all_ready(task, LEARN[:1]), device="cpu")
     assert fitted.score == 1.0
+
+
+# -- stochastic weight averaging, marked patches --------------------------------------------------------------------------------
+
+
+CYCLES = Cycles(begin=0.5, steps=4, highest=0.4, lowest=0.1, refresh=2)
+
+
+@pytest.mark.parametrize("steps", [16, 30, 61])
+def test_cycles_end_with_the_phase_and_each_falls_from_their_highest_rate_to_their_lowest(steps):
+    first = first_cycle(steps, CYCLES)
+    ends = [step for step in range(steps) if ends_cycle(step, steps, CYCLES)]
+    assert ends[-1] == steps - 1
+    assert np.diff([first - 1, *ends]).tolist() == [4] * len(ends)
+    rates = [rate_at(step, steps, CYCLES) for step in range(steps)]
+    assert [rates[end] for end in ends] == pytest.approx([0.1] * len(ends))
+    assert [rates[end - 3] for end in ends] == pytest.approx([0.4] * len(ends))
+    assert min(rates[2 : max(first, 3)]) >= 0.39 and max(rates) <= 1
+
+
+class Averaged(Beads):
+    """Beads, with weights averaged over cycles."""
+
+    @property
+    def recipe(self) -> Recipe:
+        return replace(super().recipe, cycles=CYCLES, optimiser="sgd", average=0.0, marked=0.25, linear=True)
+
+
+def test_what_cycles_keep_is_the_plain_mean_of_the_weights_at_their_ends(monkeypatch):
+    task = Averaged(classes=TINY.classes, diameters_nm=TINY.diameters_nm, match_nm=TINY.match_nm, working_nm=TINY.working_nm,
+                    width=0.125, neck_channels=8, head_channels=8, 
+                    epochs=(2,), steps=6, batch=3, patch_px=32, learning_rate=0.01)  # fmt: skip
+    seen = []
+    original = AveragedModel.update_parameters
+    monkeypatch.setattr(
+        AveragedModel,
+        "update_parameters",
+        lambda self, model: (
+            seen.append({k: p.detach().clone() for k, p in model.named_parameters()}),
+            original(self, model),
+        ),
+    )
+    ready = all_ready(task, LEARN[:1])
+    fitted = fit(task, ready, ready, device="cpu")
+    assert len(seen) == 2, "twelve steps, half of them in cycles of four"
+    for name in seen[0]:
+        mean = torch.stack([one[name] for one in seen]).mean(dim=0)
+        assert np.allclose(fitted.weights[name], mean.numpy(), atol=1e-6)
+
+
+def test_every_batch_has_the_share_of_marked_patches_that_is_asked_and_they_come_first():
+    task = replace(TINY, batch=8)
+    recipe = replace(task.recipe, marked=0.25)
+    assert marked_patches(recipe) == 2
+    assert marked_patches(replace(recipe, marked=0.01)) == 1 and marked_patches(replace(recipe, marked=1.0)) == 7
+    assert marked_patches(task.recipe) == 0

@@ -76,6 +76,8 @@ def draw_warp(shape: tuple[int, ...], centre: Array, augment: Augment, spacing_u
     matrix = matrix @ np.diag(rng.choice([-1.0, 1.0], ndim))
     tilt = np.eye(ndim)
     tilt[-2:, -2:] = _rotation(rng.uniform(-augment.rotate_deg, augment.rotate_deg))
+    if augment.tilt_deg > 0 and ndim == 3:
+        tilt = _tilted(rng.uniform(-augment.tilt_deg, augment.tilt_deg), rng.uniform(0, 180)) @ tilt
     if augment.rotate_chance < 1 and rng.random() >= augment.rotate_chance:
         tilt = np.eye(ndim)
     bend = _bend(shape, augment, spacing_um, rng)
@@ -92,6 +94,14 @@ def _zoom(augment: Augment, rng: Rng) -> float:
 def _rotation(degrees: float) -> Array:
     c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     return np.array([[c, -s], [s, c]])
+
+
+def _tilted(degrees: float, towards: float) -> Array:
+    """A rotation about the axis in the plane of y and x that lies at the angle `towards`."""
+    about, over = np.eye(3), np.eye(3)
+    about[1:, 1:] = _rotation(towards)
+    over[:2, :2] = _rotation(degrees)
+    return np.asarray(about @ over @ about.T)
 
 
 def _bend(shape: tuple[int, ...], augment: Augment, spacing_um: tuple[float, ...], rng: Rng) -> Floats | None:
@@ -120,6 +130,18 @@ def empty_holes(patch: Floats, augment: Augment, rng: Rng) -> Floats:
         start = [int(rng.integers(max(1, n - side + 1))) for n in patch.shape[1:]]
         emptied[(slice(None), *(slice(a, a + side) for a in start))] = 0
     return emptied
+
+
+def cut_by_edge(patch: Floats, augment: Augment, rng: Rng) -> Floats:
+    """Some patches ``(C, *space)`` with one side set to 0, as what lies beyond an image is; their middle is always inside."""
+    if augment.edges <= 0 or rng.random() >= augment.edges:
+        return patch
+    axis, far = int(rng.integers(1, patch.ndim)), bool(rng.integers(2))
+    length = patch.shape[axis]
+    kept = int(rng.integers(length // 2 + 1, length + 1))
+    seen = patch.copy()
+    np.moveaxis(seen, axis, 0)[slice(kept, None) if far else slice(0, length - kept)] = 0
+    return seen
 
 
 def change_grey(patch: Floats, augment: Augment, spacing_um: tuple[float, ...], rng: Rng) -> Floats:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from graticule.errors import CheckpointError, DatasetError
 from graticule.example import Example
@@ -24,9 +24,9 @@ from graticule.inference import make_plan, run
 from graticule.nets.forward import choose_device, choose_precision, layout_of, placed, weights_of
 from graticule.results import Points
 from graticule.settings import from_plain, to_plain
-from graticule.task import Forward, Levels, Phase, Task, Trainable, Weights
+from graticule.task import Cycles, Forward, Levels, Phase, Recipe, Task, Trainable, Weights
 from graticule.training import state
-from graticule.training.patches import Source, draw_patch, make_source
+from graticule.training.patches import Source, draw_patch, make_source, marked_patches
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision
 
@@ -125,25 +125,22 @@ class _Training:
         if start is not None:
             self.network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in start.items()})
         placed(self.network, self.fabric.device)
-        self.average = AveragedModel(
-            self.network, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.average), use_buffers=True
-        )
-        self.sources = [
-            make_source(r.example, task.prepare(np.asarray(r.example.image.data[...]), r.levels)) for r in learn
-        ]
+        self.average = averaged_model(self.network, self.recipe)
+        self.sources = [source_of(task, one) for one in learn]
         self.where = _Where()
         self.best: Fitted | None = None
 
     @property
     def kept(self) -> nn.Module:
         """The network that is examined and kept."""
-        return self.average.module if self.recipe.average else self.network
+        cycled = self.recipe.cycles is not None and int(self.average.n_averaged) > 0
+        return self.average.module if self.recipe.average or cycled else self.network
 
     def go(self, keep: Keep | None, watch: Watch | None) -> Fitted:
         stored = self._restore()
         while self.where.phase < len(self.recipe.phases):
             phase = self.recipe.phases[self.where.phase]
-            optimiser = torch.optim.AdamW(parameter_groups(self.network, phase), weight_decay=self.recipe.weight_decay)
+            optimiser = optimiser_of(self.network, phase, self.recipe)
             if stored is not None:
                 state.restore_optimiser(optimiser, stored.part("optimiser"))
             model, stepper = self.fabric.setup(self.network, optimiser)
@@ -178,8 +175,8 @@ class _Training:
         hold_frozen_norms(self.network)
         done = self.where.epoch * self.recipe.steps
         losses = []
-        for step, batch in enumerate(self._batches()):
-            rate = rate_share((done + step) / (phase.epochs * self.recipe.steps))
+        for step, batch in enumerate(self._batches(), start=done):
+            rate = rate_at(step, phase.epochs * self.recipe.steps, self.recipe.cycles)
             for group in stepper.param_groups:
                 group["lr"] = group["peak"] * rate
             pixels, target, known = (torch.from_numpy(part).to(self.fabric.device) for part in batch)
@@ -190,7 +187,7 @@ class _Training:
             self.fabric.clip_gradients(model, stepper, max_norm=self.recipe.clip, error_if_nonfinite=False)
             stepper.step()
             stepper.zero_grad()
-            if self.recipe.average:
+            if self.recipe.average or ends_cycle(step, phase.epochs * self.recipe.steps, self.recipe.cycles):
                 self.average.update_parameters(self.network)
             losses.append(float(loss.detach()))
         return float(np.mean(losses))
@@ -212,12 +209,23 @@ class _Training:
 
         Of models that score alike the later is kept: it learnt longer, at a lower rate, and is the more sure of itself.
         """
+        self._refresh_norms()
         weights = weights_of(self.kept)
         task, score = examine(self.task, weights, self.choose, self.device)
         if score < self.where.score:
             return score, None
         self.where.score = score
         return score, Fitted(task, weights, score, ())
+
+    def _refresh_norms(self) -> None:
+        """The statistics of a mean of weights are not the mean of statistics: they are taken anew, from fresh batches."""
+        cycles = self.recipe.cycles
+        if cycles is None or self.kept is self.network:
+            return
+        key = (self.seed, len(self.where.history))
+        batches = (draw_batch(self.sources, self.task, key, self.recipe.steps + n)[0] for n in range(cycles.refresh))
+        with torch.random.fork_rng(devices=[]):
+            update_bn([torch.from_numpy(pixels) for pixels in batches], self.kept, device=self.fabric.device)
 
     def _seconds_left(self) -> float:
         done = len(self.where.history)
@@ -286,9 +294,14 @@ def with_measured(task: Task, weights: Weights, image: Image) -> Weights:
 def draw_batch(
     sources: Sequence[Source], task: Trainable, key: tuple[int, int], step: int
 ) -> tuple[Floats, Floats, Floats]:
-    """Pixels, targets and known masks of one step; the same key and step give the same patches."""
-    rng = np.random.default_rng([*key, step])
-    patches = [draw_patch(sources, task, rng) for _ in range(task.recipe.batch)]
+    """Pixels, targets and known masks of one step; the same key and step give the same patches.
+
+    Where a recipe has `marked` patches they come first, and the first of all has an object in its middle: no batch is
+    without one.
+    """
+    rng, marked = np.random.default_rng([*key, step]), marked_patches(task.recipe)
+    kinds = [n < marked if marked else None for n in range(task.recipe.batch)]
+    patches = [draw_patch(sources, task, rng, marked=kind, centred=n < min(1, marked)) for n, kind in enumerate(kinds)]
     return (
         np.stack([p.pixels for p in patches]),
         np.stack([p.target for p in patches]),
@@ -315,12 +328,64 @@ def hold_frozen_norms(network: nn.Module) -> None:
             module.eval()
 
 
-def rate_share(progress: float) -> float:
+def optimiser_of(network: nn.Module, phase: Phase, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimiser over the parameters that the phase trains."""
+    groups = parameter_groups(network, phase)
+    if recipe.optimiser == "adamw":
+        return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(groups, momentum=recipe.momentum, nesterov=True, weight_decay=recipe.weight_decay)
+
+
+def averaged_model(network: nn.Module, recipe: Recipe) -> AveragedModel:
+    """Where averages of the weights are gathered: a moving one, or the plain mean of the ends of cycles."""
+    if recipe.cycles is not None:
+        return AveragedModel(network)
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average), use_buffers=True)
+
+
+def source_of(task: Trainable, ready: Ready) -> Source:
+    """An example to cut patches from, in the region that the task looks at if it looks at a part only."""
+    image = ready.example.image
+    prepared = task.prepare(np.asarray(image.data[...]), ready.levels)
+    region = task.region(prepared, with_measured(task, {}, image)) if hasattr(task, "region") else None
+    return make_source(ready.example, prepared, region=region, linear=task.recipe.linear)
+
+
+def rate_at(step: int, steps: int, cycles: Cycles | None) -> float:
+    """Learning rate of a step, as a share of the peak, in a phase of so many steps.
+
+    Without cycles see `rate_share`. With them that leads to their highest rate, from which each falls to their lowest in
+    a straight line.
+    """
+    if cycles is None:
+        return rate_share(step / steps)
+    begun = step - first_cycle(steps, cycles)
+    if begun < 0:
+        return rate_share(step / steps, end=cycles.begin, coldest=cycles.highest)
+    along = begun % cycles.steps / max(1, cycles.steps - 1)
+    return cycles.highest + (cycles.lowest - cycles.highest) * along
+
+
+def rate_share(progress: float, *, end: float = 1.0, coldest: float = COLDEST) -> float:
     """Learning rate as a share of its peak after `progress` (0 … 1) of a phase: a short climb, then half a cosine down."""
     if progress < WARM_UP:
         return (progress + 1e-3) / (WARM_UP + 1e-3)
-    fall = (progress - WARM_UP) / (1 - WARM_UP)
-    return COLDEST + (1 - COLDEST) * (1 + math.cos(math.pi * fall)) / 2
+    fall = min(1.0, (progress - WARM_UP) / (end - WARM_UP))
+    return coldest + (1 - coldest) * (1 + math.cos(math.pi * fall)) / 2
+
+
+def first_cycle(steps: int, cycles: Cycles) -> int:
+    """The step at which cycles begin; the last one ends with the phase."""
+    whole = max(1, round(steps * (1 - cycles.begin) / cycles.steps))
+    return max(0, steps - whole * cycles.steps)
+
+
+def ends_cycle(step: int, steps: int, cycles: Cycles | None) -> bool:
+    """Whether a cycle ends with this step."""
+    if cycles is None:
+        return False
+    begun = step - first_cycle(steps, cycles)
+    return begun >= 0 and begun % cycles.steps == cycles.steps - 1
 
 
 def _refuse_unteachable(learn: Sequence[Ready], choose: Sequence[Ready]) -> None:

@@ -12,7 +12,7 @@ from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.results import Labels, Points
 from graticule.task import Recipe, Trainable
-from graticule.training.augment import Rng, Warp, change_grey, draw_warp, empty_holes
+from graticule.training.augment import Rng, Warp, change_grey, cut_by_edge, draw_warp, empty_holes
 
 MOST_ANCHORS = 200_000  # voxels remembered of each number, inside and at its edge: more would only cost memory
 OVERHANG = 8  # share of a patch, as a divisor, that may lie beyond the image
@@ -27,14 +27,16 @@ class Source:
     Attributes
     ----------
     splines
-        ``(C, *space)`` cubic-spline coefficients of the prepared pixels, so that cutting costs no filtering; for outlines
-        the prepared pixels themselves, which are interpolated linearly.
+        ``(C, *space)`` cubic-spline coefficients of the prepared pixels, so that cutting costs no filtering; for outlines,
+        and where a recipe asks for it, the prepared pixels themselves, which are interpolated linearly.
     known
         ``(*space)``, 1 where the annotation is complete.
     truth
         Objects, with positions in voxels of this source; or outlines, voxel on voxel.
     anchors
         Of outlines: by number (class or object) the flat indices of known voxels that are its inside, and its edge.
+    places
+        Flat indices of voxels that patches drawn anywhere are centred on; None: any that is known.
     """
 
     splines: Floats
@@ -42,6 +44,7 @@ class Source:
     truth: Points | Labels
     spacing_um: tuple[float, ...]
     anchors: Mapping[int, tuple[Array, Array]] = field(default_factory=dict)
+    places: Array | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -57,18 +60,26 @@ class Patch:
     known: Floats
 
 
-def make_source(example: Example, prepared: Floats) -> Source:
-    """`example` must lie on the task's grid; `prepared` are its pixels as the network eats them."""
+def make_source(example: Example, prepared: Floats, *, region: Array | None = None, linear: bool = False) -> Source:
+    """`example` must lie on the task's grid; `prepared` are its pixels as the network eats them.
+
+    `region` ``(*space)``, not 0 where objects may be: nothing is known elsewhere. `linear`: points' pixels are kept as
+    they are, to be interpolated linearly.
+    """
     known = np.ones(example.image.shape, np.float32)
     if example.complete is not None:
         known = (np.asarray(example.complete.data[...]) != 0).astype(np.float32)
+    if region is not None:
+        known *= region != 0
     if isinstance(example.truth, Labels):
         numbers = np.asarray(example.truth.image.data[...])
         truth = Labels(replace(example.image, data=numbers, axes=example.image.axes[-numbers.ndim :]))
         return Source(prepared, known, truth, example.image.spacing_um, _anchors(numbers, known))
-    splines = np.stack([spline_filter(channel, order=3, output=np.float32) for channel in prepared])
+    filtered = (channel if linear else spline_filter(channel, order=3, output=np.float32) for channel in prepared)
+    splines = np.stack(list(filtered))
     voxels = replace(example.truth, position_um=example.image.to_voxels(example.truth.position_um))
-    return Source(splines, known, voxels, example.image.spacing_um)
+    places = None if region is None else np.flatnonzero(known)
+    return Source(splines, known, voxels, example.image.spacing_um, places=places)
 
 
 def _anchors(numbers: Array, known: Floats) -> dict[int, tuple[Array, Array]]:
@@ -99,35 +110,53 @@ def _thinned(voxels: Array) -> Array:
     return voxels[:: max(1, -(-len(voxels) // MOST_ANCHORS))]
 
 
-def draw_patch(sources: Sequence[Source], task: Trainable, rng: Rng) -> Patch:
-    """One patch: mostly around an annotated object, else anywhere that the annotation is complete."""
+def marked_patches(recipe: Recipe) -> int:
+    """How many patches of every batch are drawn around annotated objects: at least one, and at least one is not."""
+    return min(max(1, round(recipe.marked * recipe.batch)), recipe.batch - 1) if recipe.marked else 0
+
+
+def draw_patch(
+    sources: Sequence[Source], task: Trainable, rng: Rng, *, marked: bool | None = None, centred: bool = False
+) -> Patch:
+    """One patch: around an annotated object if `marked`, else anywhere known; None: by chance, mostly the former.
+
+    Nothing is known in a patch that is `marked`: it was chosen for what was marked, and is no fair sample of the rest.
+    `centred`: the object lies in its very middle.
+    """
     recipe = task.recipe
-    source, centre = _choose_centre(sources, recipe, rng)
+    aim = replace(recipe, mining_um=0.0) if centred else recipe
+    source, centre = _choose_centre(sources, aim, rng, marked)
     warp = draw_warp(recipe.patch, centre, recipe.augment, source.spacing_um, rng)
-    pixels, known, truth = cut(source, warp, crisp=recipe.augment.crisp)
+    pixels, known, truth = cut(source, warp, crisp=recipe.augment.crisp, linear=recipe.linear)
+    if marked:
+        known = np.zeros_like(known)
     pixels = empty_holes(pixels, recipe.augment, rng)
     if isinstance(truth, Points) and rng.random() < recipe.augment.paste:
         pixels, truth = paste(pixels, known, truth, sources, recipe.object_um, rng)
-    pixels = change_grey(pixels, recipe.augment, source.spacing_um, rng)
-    stride = task.grid.stride
+    pixels = cut_by_edge(change_grey(pixels, recipe.augment, source.spacing_um, rng), recipe.augment, rng)
+    stride, rim = task.grid.stride, recipe.rim
     cells = Image(
-        np.broadcast_to(np.float32(0), tuple(n // stride for n in recipe.patch)),
+        np.broadcast_to(np.float32(0), tuple((n - 2 * rim) // stride for n in recipe.patch)),
         "zyx"[-len(recipe.patch) :],
         tuple(s * stride for s in source.spacing_um),
-        tuple(s * (stride - 1) / 2 for s in source.spacing_um),
+        tuple(s * (rim + (stride - 1) / 2) for s in source.spacing_um),
     )
     if isinstance(truth, Points):
         truth = replace(truth, position_um=truth.position_um * np.array(source.spacing_um))
-    return Patch(pixels, task.target(truth, cells), _coarsen(known, stride)[None])
+    inside = known[tuple(slice(rim, n - rim) for n in recipe.patch)]
+    return Patch(pixels, task.target(truth, cells), _coarsen(inside, stride)[None])
 
 
-def cut(source: Source, warp: Warp, *, crisp: bool = False) -> tuple[Floats, Floats, Points | Labels]:
+def cut(
+    source: Source, warp: Warp, *, crisp: bool = False, linear: bool = False
+) -> tuple[Floats, Floats, Points | Labels]:
     """Pixels ``(C, *space)``, known ``(*space)`` and truth (in voxels of the patch).
 
     Beyond the image nothing is known and pixels are 0, as they are in prediction. `crisp`: outlined pixels are not mixed.
+    `linear`: as the source was made, see `Recipe`.
     """
     where = warp.coordinates()
-    order = 3 if isinstance(source.truth, Points) else 0 if crisp else 1
+    order = (1 if linear else 3) if isinstance(source.truth, Points) else 0 if crisp else 1
     pixels = np.stack([map_coordinates(c, where, order=order, prefilter=False, mode="mirror") for c in source.splines])
     known = map_coordinates(source.known, where, order=0, mode="constant", cval=0)
     limits = np.reshape(source.shape, (-1, *[1] * known.ndim)) - 0.5
@@ -144,13 +173,15 @@ def _cut_truth(source: Source, warp: Warp, where: Array) -> Points | Labels:
     return replace(truth, position_um=warp.to_patch(truth.position_um), diameter_um=diameter)
 
 
-def _choose_centre(sources: Sequence[Source], recipe: Recipe, rng: Rng) -> tuple[Source, Array]:
+def _choose_centre(
+    sources: Sequence[Source], recipe: Recipe, rng: Rng, marked: bool | None = None
+) -> tuple[Source, Array]:
     if any(source.anchors for source in sources):
         source, place = _on_outlines(sources, rng) if rng.random() < recipe.mining else _anywhere(sources, rng)
         return source, _middle_near(place, source.shape, recipe.patch)
     objects = [s.truth for s in sources if isinstance(s.truth, Points)]
     counts = np.array([len(truth) for truth in objects])
-    if counts.any() and rng.random() < recipe.mining:
+    if counts.any() and (rng.random() < recipe.mining if marked is None else marked):
         # Every class alike often, however rare: else the few large beads are hardly seen.
         kind = rng.choice(np.unique(np.concatenate([truth.kind for truth in objects])))
         of_kind = np.array([(truth.kind == kind).sum() for truth in objects])
@@ -176,9 +207,12 @@ def _middle_near(place: Array, shape: tuple[int, ...], patch: tuple[int, ...]) -
 
 def _anywhere(sources: Sequence[Source], rng: Rng) -> tuple[Source, Array]:
     """Any known voxel as likely as any other, those at the image's border too."""
-    areas = np.array([s.known.sum() for s in sources])
+    areas = np.array([s.known.sum() if s.places is None else len(s.places) for s in sources])
     source = sources[rng.choice(len(sources), p=areas / areas.sum())]
-    flat = rng.choice(np.flatnonzero(source.known)) if source.known.min() == 0 else rng.integers(source.known.size)
+    if source.places is not None:
+        flat = source.places[rng.integers(len(source.places))]
+    else:
+        flat = rng.choice(np.flatnonzero(source.known)) if source.known.min() == 0 else rng.integers(source.known.size)
     return source, np.array(np.unravel_index(flat, source.shape), float)
 
 

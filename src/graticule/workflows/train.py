@@ -43,11 +43,11 @@ def train(
     """Train `task` and write the model to `out`, anew whenever a better one is found.
 
     About a quarter of the specimens (or, with a single one, of each image) is held out to choose when to stop and the
-    operating point; the model carries that threshold from the first time it is written. `OUT.training` beside it holds
+    operating point, unless the task learns from all (`Recipe.held_out`: then there is no score); the model carries that threshold from the first time it is written. `OUT.training` beside it holds
     the state to `resume` from; it is removed when training is done.
     """
     task = task.resolve(examples)
-    learn, choose = hold_out(examples, seed)
+    learn, choose = hold_out(examples, seed) if task.recipe.held_out else (examples, examples)
     state_file = out.with_name(out.name + ".training")
     if resume and not state_file.is_file():
         raise CheckpointError(f"found no {state_file} to resume from; train without --resume to begin")
@@ -91,7 +91,8 @@ def _seen_before(start: Checkpoint | None) -> dict[str, str]:
 
 def as_checkpoint(fitted: Fitted, facts: dict[str, Any]) -> Checkpoint:
     """What was learnt, with how, as it is saved."""
-    made_by = {**facts, "score": fitted.score, "history": [asdict(epoch) for epoch in fitted.history]}
+    score = fitted.score if fitted.task.recipe.held_out else None  # on what was learnt from, it would say nothing
+    made_by = {**facts, "score": score, "history": [asdict(epoch) for epoch in fitted.history]}
     return Checkpoint(fitted.task, fitted.weights, made_by)
 
 
