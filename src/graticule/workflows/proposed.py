@@ -28,10 +28,7 @@ def proposed(kept: Kept, task: Task, *, mask: Image | None = None) -> Proposals:
     if isinstance(found, Points):
         return Proposals.of(found)
     regions: Regions = task.regions  # type: ignore[attr-defined]
-    graded = _graded_on(kept, found.image)
-    points, numbers = (
-        _objects(found.image, graded, regions) if regions.counted else _classes(found.image, regions.kinds)
-    )
+    points, numbers = _objects(found.image, kept, regions) if regions.counted else _classes(found, regions.kinds)
     return Proposals.of(points, found, numbers)
 
 
@@ -46,18 +43,20 @@ def _graded_on(kept: Kept, labels: Image) -> Array:
     return np.stack([np.asarray(on_voxels_of(labels, plane).data) for plane in planes])
 
 
-def _objects(labels: Image, graded: Array, regions: Regions) -> tuple[Points, Array]:
-    boxes = _slabs(labels.shape)
+def _objects(labels: Image, kept: Kept, regions: Regions) -> tuple[Points, Array]:
+    boxes, graded = _slabs(labels.shape), _graded_on(kept, labels)
     each = [measure_objects(labels.data, level, boxes) for level in graded[: len(regions.kinds)]]
     kind = np.argmax([found.confidence for found in each], axis=0) if len(each) > 1 else np.zeros(len(each[0]), int)
     confidence = np.array([each[k].confidence[row] for row, k in enumerate(kind)], float)
     return Points(labels.to_um(each[0].centre), confidence, kind, regions.kinds), each[0].number
 
 
-def _classes(labels: Image, kinds: tuple[str, ...]) -> tuple[Points, Array]:
-    """One item for each class that a voxel has, at the middle of what has it."""
-    found = measure_objects(labels.data, np.broadcast_to(np.uint8(255), labels.shape), _slabs(labels.shape))
-    return Points(labels.to_um(found.centre), found.confidence, found.number - 1, kinds), found.number
+def _classes(labels: Labels, kinds: tuple[str, ...]) -> tuple[Points, Array]:
+    """One item for each class that a voxel has, in the middle of the image: it has an outline, and no place."""
+    numbers = np.array([n for n, count in enumerate(voxels_of(labels, kinds).values(), start=1) if count], int)
+    middle = labels.image.to_um((np.array([labels.image.shape]) - 1) / 2)
+    at = np.repeat(middle, len(numbers), axis=0)
+    return Points(at, np.ones(len(numbers)), numbers - 1, kinds), numbers
 
 
 def _slabs(shape: tuple[int, ...]) -> list[Box]:
