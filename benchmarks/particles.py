@@ -24,7 +24,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -139,9 +139,9 @@ def clicks_in_volumes(count: int, draw: int) -> tuple[list[Example], float]:
     return volumes, float(np.mean(totals))
 
 
-def simulated(clicks: Sequence[int], draws: Iterable[int]) -> None:
+def simulated(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -> None:
     judge = Judge([ParticleScenes().draw(seed, name=f"test-{seed}") for seed in TEST])
-    for draw, count, risk in ((d, n, r) for n in clicks for d in draws for r in LOSSES):
+    for draw, count, risk in ((d, n, r) for n in clicks for r in risks for d in draws):
         key = {"clicks": count, "draw": draw, "risk": risk}
         if done("simulated", key):
             continue
@@ -150,11 +150,11 @@ def simulated(clicks: Sequence[int], draws: Iterable[int]) -> None:
         note("simulated", key, model, judge)
 
 
-def embryos(clicks: Sequence[int], draws: Iterable[int]) -> None:
+def embryos(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -> None:
     every = {example.name: example for example in load(DATA / "embryo-nuclei-3d").examples}
     judge = Judge([example for name, example in every.items() if name.startswith("test")])
     names = [name for name in every if name.startswith("train")]
-    for draw, risk in ((d, r) for d in draws for r in LOSSES):
+    for draw, risk in ((d, r) for r in risks for d in draws):
         key = {"clicks": 10, "draw": draw, "risk": risk}
         if done("embryos", key):
             continue
@@ -166,7 +166,7 @@ def embryos(clicks: Sequence[int], draws: Iterable[int]) -> None:
         note("embryos", {**key, "learnt_from": [e.name for e in two]}, model, judge)
 
 
-def centrioles(clicks: Sequence[int], draws: Iterable[int]) -> None:
+def centrioles(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -> None:
     every = load(DATA / "centrioles-2d", spacing_um=(0.1, 0.1)).examples
     for draw, count in ((d, n) for n in clicks if n in (10, 50) for d in draws):
         key = {"clicks": count, "draw": draw, "risk": "binomial"}
@@ -186,7 +186,7 @@ def centrioles(clicks: Sequence[int], draws: Iterable[int]) -> None:
         note("centrioles", {**key, "learnt_from": [e.name for e in images]}, model, judge, **figures)
 
 
-def merging(clicks: Sequence[int], draws: Iterable[int]) -> None:
+def merging(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -> None:
     """Tops of the plain scores after suppression of overlapping windows, then all of the merging."""
     scenes = ParticleScenes(particles=(60, 60), shape_px=(48, 320, 320))
     volumes, mean = clicks_in_volumes(10, 0)
@@ -214,7 +214,7 @@ def merging(clicks: Sequence[int], draws: Iterable[int]) -> None:
     write("merging", report)
 
 
-def speed(clicks: Sequence[int], draws: Iterable[int]) -> None:
+def speed(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -> None:
     """Weights do not matter to the time; how much of the volume is bright does, and that is the simulator's."""
     shape = (100, 1000, 1000)
     scene = ParticleScenes(shape_px=(100, 250, 250), particles=(60, 60)).draw(0)
@@ -281,7 +281,7 @@ def write(part: str, report: Sequence[str]) -> None:
     print("\n".join(report), flush=True)
 
 
-def summary(clicks: Sequence[int], draws: Iterable[int]) -> None:
+def summary(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -> None:
     """Mean, least, greatest and spread of F1 for each number of clicks and loss, with SWA and without."""
     report = []
     for part in ("simulated", "embryos", "centrioles"):
@@ -319,12 +319,13 @@ def main() -> int:
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--clicks", type=int, nargs="+", default=[10])
     parser.add_argument("--draws", type=int, nargs="+", default=[10], help="how many, or from which to before which")
+    parser.add_argument("--risks", nargs="+", default=LOSSES, choices=LOSSES)
     given = parser.parse_args()
     real = given.part in ("embryos", "centrioles")
     if real and not DATA.is_dir():
         print(f"skipped: found no {DATA}")
         return 0
-    PARTS[given.part](given.clicks, range(*given.draws))
+    PARTS[given.part](given.clicks, range(*given.draws), given.risks)
     return 0
 
 

@@ -115,3 +115,13 @@ def test_impossible_scenes_are_refused(wrong: dict, words: str) -> None:
 def test_no_particles_make_an_empty_image() -> None:
     example = SCENES["particles"](**{**SMALL, "particles": (0, 0)}).draw(0)
     assert len(example.truth) == 0 and np.asarray(example.image.data).std() > 0
+
+
+def test_so_many_are_marked_as_asked_and_the_image_stays_what_it_was():
+    scenes = ParticleScenes(shape_px=(16, 64, 64), particles=(9, 9))
+    every, some = scenes.draw(4), replace(scenes, marked=3).draw(4)
+    assert len(some.truth) == 3 and len(replace(scenes, marked=99).draw(4).truth) == len(every.truth)
+    assert np.array_equal(every.image.data, some.image.data)
+    assert {tuple(p) for p in some.truth.position_um} < {tuple(p) for p in every.truth.position_um}
+    with pytest.raises(SettingsError, match="need a number from 1, or 0 for all"):
+        replace(scenes, marked=-1)

@@ -271,7 +271,7 @@ def test_size_polarity_count_and_prior_follow_from_a_few_clicks():
 def test_more_particles_mean_a_larger_prior_and_clicks_are_taken_off(example):
     few, many = (replace(TASK, prior=0.0, count=n).resolve([clicks(example, 4)]).prior for n in (6, 12))
     assert few < many
-    assert replace(TASK, prior=0.0, count=8).resolve([example]).prior == pytest.approx(1e-3), "all of them are marked"
+    assert replace(TASK, prior=0.0, count=8).resolve([example]).prior == pytest.approx(1e-4), "all of them are marked"
 
 
 def test_dark_particles_are_seen_as_dark():

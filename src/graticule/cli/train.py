@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from graticule.cli.options import COMMON, Channel, Common, Device, Out, PointsUnit, SpacingUm
 from graticule.cli.task_flags import app_of_kinds
 from graticule.cli.voice import Voice
+from graticule.errors import SettingsError
 from graticule.tasks import TASKS
+
+if TYPE_CHECKING:
+    from graticule.checkpoint import Checkpoint
+    from graticule.example import Example
 
 SUFFIX = ".safetensors"
 
@@ -39,6 +45,12 @@ def train_task(
     ] = None,
     resume: Annotated[
         bool, Parameter(negative=(), help="Go on with a training that was stopped: same command, plus this.")
+    ] = False,
+    learning_curve: Annotated[
+        bool,
+        Parameter(
+            negative=(), help="Of clicks: also how many that are left out are found from fewer; six more trainings."
+        ),
     ] = False,
     device: Device = "auto",
     spacing_um: SpacingUm = None,
@@ -75,6 +87,8 @@ def train_task(
     examples = examples_for(task, read)
     task = task.resolve(examples)
     voice.say(f"{read.name}: {len(examples)} images; {described(task)}")
+    for remark in getattr(task, "remarks", lambda _: ())(examples):
+        voice.say(remark)
     _warn_of_stopped(voice, model_path, resume)
     total, figure = sum(phase.epochs for phase in task.recipe.phases), called(task)
     with _stoppable(voice, model_path), epochs(voice, total, figure=figure) as watch:
@@ -91,8 +105,40 @@ def train_task(
             watch=watch,
         )
     score = model.made_by["score"]
-    voice.show(f"{model_path}: {figure} {score:.3f} on the images held out; {operating_point(model.task)}")
-    voice.finish({"model": str(model_path), "score": score, "settings": to_plain_settings(model.task)})
+    judged = "nothing held out, so no score" if score is None else f"{figure} {score:.3f} on the images held out"
+    voice.show(f"{model_path}: {judged}; {operating_point(model.task)}")
+    advice = _advise(voice, model, examples, common.seed, device, learning_curve)
+    voice.finish({"model": str(model_path), "score": score, "settings": to_plain_settings(model.task), **advice})
+
+
+def _advise(
+    voice: Voice, model: Checkpoint, examples: Sequence[Example], seed: int, device: str, curve: bool
+) -> dict[str, Any]:
+    """To who clicked: what to label next and, if it was asked, whether more clicks would help."""
+    from graticule.workflows.clicks import learning_curve, learns_from_clicks, next_windows
+
+    if not learns_from_clicks(model.task):
+        if curve:
+            raise SettingsError(
+                f"found --learning-curve for {model.task.name}, which learns from all that is there; leave it out"
+            )
+        return {}
+    windows = next_windows(model, examples, device=device)
+    voice.show(
+        "most would be learnt from a look at these (axes in the image's order, µm):"
+        if windows
+        else "nothing is in doubt"
+    )
+    for one in windows:
+        place = " ".join(f"{value:.2f}" for value in one.position_um)
+        voice.show(f"  {one.image}  {place}  confidence {one.confidence:.2f}")
+    steps = learning_curve(model.task, examples, seed=seed, device=device, say=voice.say) if curve else []  # type: ignore[arg-type]
+    for step in steps:
+        voice.show(
+            f"from {step.clicks:g} clicks {step.found / step.of:.0%} of those left out are found "
+            f"({step.low:.0%} to {step.high:.0%})"
+        )
+    return {"label_next": [asdict(one) for one in windows], "learning_curve": [asdict(step) for step in steps]}
 
 
 def _warn_of_stopped(voice: Voice, model: Path, resume: bool) -> None:

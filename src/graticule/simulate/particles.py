@@ -43,6 +43,8 @@ class ParticleScenes:
         Of a particle: 1.8 µm is a centriole in a gel expanded four times.
     particles
         Least and largest number in an image.
+    marked
+        How many of an image's particles are in its annotation, drawn at random, as if somebody had clicked so many; 0: all.
     fluorophores
         Number on a fully labelled particle.
     labelled
@@ -75,6 +77,7 @@ class ParticleScenes:
     template: str = "centriole"
     length_um: float = 1.8
     particles: tuple[int, int] = (20, 60)
+    marked: int = 0
     fluorophores: int = 400
     labelled: tuple[float, float] = (0.3, 0.9)
     holes: float = 0.4
@@ -98,6 +101,8 @@ class ParticleScenes:
             raise SettingsError(f"found {self.shape_px} voxels of {self.spacing_um} µm; need 2 or 3 axes, all above 0")
         if self.template not in TEMPLATES:
             raise SettingsError(f"found template {self.template!r}; known are {', '.join(TEMPLATES)}")
+        if self.marked < 0:
+            raise SettingsError(f"found {self.marked} marked particles; need a number from 1, or 0 for all")
         for name in ("particles", "labelled"):
             low, high = getattr(self, name)
             if not 0 <= low <= high:
@@ -118,7 +123,10 @@ class ParticleScenes:
         image = Image(self._recorded(rng, sites), "zyx"[-self.dimensions :], self._spacing[-self.dimensions :])
         inside = centres[:, -self.dimensions :]
         seen = ((inside >= 0) & (inside <= (np.array(image.shape) - 1) * image.spacing_um)).all(axis=1)
-        return Example(name, image, Points.marked(inside[seen], kinds=self.classes))
+        truth = Points.marked(inside[seen], kinds=self.classes)
+        if self.marked:
+            truth = truth[np.sort(rng.permutation(len(truth))[: self.marked])]
+        return Example(name, image, truth)
 
     def examples(self, count: int, *, seed: int = 0) -> Iterator[Example]:
         """`count` images, each its own specimen; the first ones are the same whatever `count` is."""

@@ -27,7 +27,7 @@ from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.metrics import detection
 from graticule.results import Points, Result
-from graticule.task import Augment, Cycles, Forward, Grid, Levels, Phase, Recipe, Scores, Weights
+from graticule.task import Augment, Cycles, Forward, Grid, Levels, Phase, Recipe, Scores, Shown, Weights
 from graticule.tasks.particles_marks import count_of, look_of, refuse_unfit
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ BESIDE = (0.24, 0.38)  # diameters from a click between which no other particle 
 REACH = 0.195  # radius of what a network ends up calling centred: between the two
 DRIFT = 0.12  # diameters that a centre may move towards the light
 SHIFTED = 0.3  # diameters that a click may lie off the middle of a patch, along each axis
-LEAST_PRIOR, MOST_PRIOR = 1e-3, 0.5
+LEAST_PRIOR, MOST_PRIOR = 1e-4, 0.5
 
 LOW_RECALL = 0.9  # of the clicks that lie in the region of interest, below which a person is told
 MEASURED = "measured."
@@ -220,6 +220,14 @@ class Particles:
             stride=self._stride,
             bytes_per_voxel=48,
         )
+
+    @property
+    def shown(self) -> Mapping[str, Shown]:
+        """Distances in diameters."""
+        return {
+            "suppression": Shown("of tops nearer than this one stays", 0, 1, 0.01, "diameters"),
+            "merge": Shown("tops nearer than this are one particle", 0, 1, 0.01, "diameters"),
+        }
 
     @property
     def recipe(self) -> Recipe:
@@ -508,7 +516,7 @@ class Particles:
     def _maps_of(self, score: Forward, weights: Weights, pixels: Floats) -> Floats:
         """``(3, *cells)`` of one tile ``(1, *space)``; only pieces with some region in them reach the network."""
         stride, rim = self._stride, (self.window_px - self._stride) // 2
-        allowed = by_cells(self.region(pixels, weights), stride).any(axis=-1)
+        allowed: Array = np.any(by_cells(self.region(pixels, weights), stride), axis=-1)
         light = by_cells(pixels[0], stride).mean(axis=-1)
         confidence = np.zeros(allowed.shape, np.float32)
         for several in batched(_runs(allowed, RUN_CELLS[self.dimensions]), RUNS):
@@ -578,7 +586,7 @@ def _cut(pixels: Floats, first: tuple[int, ...], cells: int, stride: int, rim: i
     inside = [slice(max(a, 0), min(a + side, n)) for a, n in zip(starts, pixels.shape[1:], strict=True)]
     cut = np.zeros((1, *[side] * len(first)), np.float32)
     place = tuple(slice(i.start - a, i.stop - a) for a, i in zip(starts, inside, strict=True))
-    cut[(0, *place)] = pixels[(0, *inside)]
+    cut[0][place] = pixels[0][tuple(inside)]
     return cut
 
 

@@ -44,7 +44,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One line of a training history. `score` is None where the epoch was not examined."""
+    """One line of a training history. `score` is None where the epoch was not examined, or nothing is held out."""
 
     phase: int
     epoch: int
@@ -163,7 +163,8 @@ class _Training:
         score, better = self._examine() if due else (None, None)
         where.waited = 0 if where.score > before else where.waited + 1
         where.seconds += time.monotonic() - began
-        where.history.append(Epoch(where.phase, where.epoch, loss, score, where.seconds, better is not None))
+        told = score if self.recipe.held_out else None  # on what was learnt from, a score says nothing
+        where.history.append(Epoch(where.phase, where.epoch, loss, told, where.seconds, better is not None))
         if better is not None:
             self.best = Fitted(better.task, better.weights, better.score, tuple(where.history))
             if keep is not None:

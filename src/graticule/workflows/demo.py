@@ -38,6 +38,9 @@ Say = Callable[[str], None]
 DEMO = "demo"
 """The preset that a task is shown with, if it has one: what its defaults take too long for."""
 
+CLICKED: Mapping[str, tuple[int, Mapping[str, Any]]] = {"particles": (2, {"marked": 5, "particles": (20, 30)})}
+"""By task that learns from a few clicks: images to learn from, and how these are simulated."""
+
 HELD_OUT_SEED = 1_000_003
 """Added to the seed for the images that are held out: they share nothing with those learnt from."""
 
@@ -79,7 +82,8 @@ def demo(
     began, size = time.monotonic(), size or Size()
     kind = _kind(task_name)
     _begin(out, seed)
-    learn = _simulated(task_name, out / "learn", size.learn, size, seed, say)
+    count, scenes = CLICKED.get(task_name, (size.learn, {}))
+    learn = _simulated(task_name, out / "learn", min(count, size.learn), size, seed, say, scenes)
     test = _simulated(task_name, out / "held-out", size.held_out, size, seed + HELD_OUT_SEED, say)
     task = choose(kind, learn, size.settings, preset=DEMO if DEMO in PRESETS.get(task_name, {}) else None)
     examples, unseen = examples_for(task, learn), examples_for(task, test)
@@ -134,9 +138,11 @@ def _begin(out: Path, seed: int) -> None:
     (out / MARK).write_text(json.dumps({"command": "demo", **made_on(), "seed": seed}, indent=1), encoding="utf-8")
 
 
-def _simulated(task_name: str, folder: Path, count: int, size: Size, seed: int, say: Say) -> Dataset:
+def _simulated(
+    task_name: str, folder: Path, count: int, size: Size, seed: int, say: Say, scenes: Mapping[str, Any] | None = None
+) -> Dataset:
     say(f"simulating {count} images into {folder}")
-    return simulate(SCENES[task_name], folder, count=count, size_px=size.size_px, seed=seed)
+    return simulate(SCENES[task_name], folder, count=count, size_px=size.size_px, seed=seed, settings=scenes)
 
 
 def _baseline(
