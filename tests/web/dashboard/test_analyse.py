@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from graticule.image import Image
 from graticule.web.dashboard import analyse
 from graticule.web.dashboard.analyse import results_of
 from graticule.web.house import MINE
-from graticule.web.intake import take_in
+from graticule.web.intake import Looked, take_in
 from tests.web.made import done, house_in, new_user, uploaded
 
 ADA = new_user()
@@ -75,6 +77,24 @@ def test_without_an_image_or_a_model_nothing_begins(house) -> None:
         ordered(house)
     with pytest.raises(SettingsError, match="found no model"):
         ordered(house, "sized.tif", model=None)
+
+
+def test_a_channel_is_asked_for_where_there_are_several_and_has_to_be_one_of_them(house) -> None:
+    seen = Looked(
+        axes="cyx",
+        shape=(2, 64, 70),
+        dtype="uint16",
+        spacing_um=(0.2, 0.2),
+        sizing="",
+        channels=("DAPI", "GFP"),
+        bytes_decoded=1,
+        notes=(),
+        needs=("channel",),
+    )
+    assert analyse._channel("mine:a.tif", seen, "GFP") == "GFP"
+    assert analyse._channel("mine:a.tif", replace(seen, needs=(), channels=()), "red") is None
+    with pytest.raises(SettingsError, match=r"a\.tif: found channels DAPI, GFP, not red"):
+        analyse._channel("mine:a.tif", seen, "red")
 
 
 def test_what_is_known_of_images_is_told_in_a_table(house) -> None:

@@ -187,8 +187,8 @@ def _facts(house: House, user: str, choices: Sequence[str]) -> dict[str, Looked]
 
 def _about(shown: Mapping[str, Looked], refused: Sequence[str]) -> list[Any]:
     """For the table of images, the pixel size, channel and axes."""
-    rows = [(key.partition(":")[2], _shape(seen), seen.dtype, _size_words(seen)) for key, seen in shown.items()]
-    table = fragments.table(("image", "size", "type", "pixel size"), rows, name="images") if rows else ""
+    rows = [(key.partition(":")[2], _shape(seen), _size_words(seen)) for key, seen in shown.items()]
+    table = fragments.table(("image", "size", "pixel size"), rows, name="images") if rows else ""
     sizes = {seen.spacing_um for seen in shown.values()}
     only = next(iter(sizes)) if len(sizes) == 1 else None
     channels = next((seen.channels for seen in shown.values() if "channel" in seen.needs), ())
@@ -202,12 +202,12 @@ def _about(shown: Mapping[str, Looked], refused: Sequence[str]) -> list[Any]:
 
 
 def _shape(seen: Looked) -> str:
-    return f"{' × '.join(map(str, seen.shape))} ({seen.axes})"
+    return f"{' × '.join(map(str, seen.shape))} ({seen.axes}), {seen.dtype}"
 
 
 def _size_words(seen: Looked) -> str:
     if seen.spacing_um is None:
-        return "not known: say it below"
+        return "not known"
     return f"{' × '.join(f'{s:.5g}' for s in seen.spacing_um)} µm"
 
 
@@ -242,10 +242,8 @@ def _order(
             raise SettingsError(
                 f"{name}: found no pixel size; need it to give anything in µm; type it under Pixel size"
             )
-        needs_axes = axes.strip() if "axes" in seen.needs else None
-        reading.append(
-            ReadAs(spacing_um=spacing, channel=channel if "channel" in seen.needs else None, axes=needs_axes or None)
-        )
+        told_axes = axes.strip() if "axes" in seen.needs else ""
+        reading.append(ReadAs(spacing_um=spacing, channel=_channel(choice, seen, channel), axes=told_axes or None))
     return PredictOrder(
         images=tuple(house.file(user, choice) for choice in choices),
         models=(house.model(user, model),),
@@ -253,6 +251,17 @@ def _order(
         mask=house.file(user, mask, "masks") if mask else None,
         tta=tta,
     )
+
+
+def _channel(choice: str, seen: Looked, wanted: str | None) -> str | None:
+    """The one to look at, of an image that has several."""
+    if "channel" not in seen.needs:
+        return None
+    if wanted not in seen.channels:
+        there = ", ".join(seen.channels)
+        name = choice.partition(":")[2]
+        raise SettingsError(f"{name}: found channels {there}, not {wanted}; need one of them; take such images apart")
+    return wanted
 
 
 def _sizes(words: str) -> tuple[float, ...] | None:

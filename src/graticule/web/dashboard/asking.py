@@ -12,6 +12,10 @@ from graticule.errors import GraticuleError
 from graticule.web.house import user_of
 
 
+SHOWN_S = 12.0
+"""How long an error stays on the page."""
+
+
 def asker(request: gr.Request) -> str:
     """The user whose page this is."""
     return user_of(dict(request.cookies))
@@ -25,6 +29,6 @@ def plainly(does: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return does(*given, **named)
         except GraticuleError as error:
-            raise gr.Error(str(error), duration=None, title="Not possible", print_exception=False) from error
+            raise gr.Error(str(error), duration=SHOWN_S, title="Not possible", print_exception=False) from error
 
     return told
