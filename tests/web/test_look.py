@@ -96,6 +96,15 @@ def test_at_other_thresholds_the_table_is_that_of_the_command_line(look, places,
     assert sum(tally.count for tally in look.tallies) == len(look.items)
 
 
+def test_all_candidates_confidences_are_told_wherever_the_threshold_is(look) -> None:
+    before = look.confidences
+    stricter(look)
+    after = look.confidences
+    assert all(np.array_equal(before[kind], after[kind]) for kind in ("6nm", "12nm"))
+    assert sum(len(values) for values in after.values()) >= 30 > len(look.items)
+    assert (look.thresholds["6nm"], look.thresholds["12nm"]) == tuple(map(float, STRICT))
+
+
 def test_nothing_found_is_a_result_in_every_kind_of_file(look) -> None:
     look.move({"thresholds.0": 1.0, "thresholds.1": 1.0})
     assert len(look.items) == 0 and [t.count for t in look.tallies] == [0, 0]

@@ -19,8 +19,13 @@ FEWEST = 5
 """A bin of fewer findings says too little to be drawn."""
 
 
-def draw_confidences(by_class: Mapping[str, Array], thresholds: Mapping[str, float]) -> bytes:
-    """SVG: how many objects of each class have which confidence; dashed lines where they begin to count."""
+def draw_confidences(
+    by_class: Mapping[str, Array], thresholds: Mapping[str, float], *, candidates: bool = False
+) -> bytes:
+    """SVG: how many objects of each class have which confidence; dashed lines where they begin to count.
+
+    Of all `candidates` most are hardly any: counts above ten are then drawn by their logarithm.
+    """
     figure = Figure(figsize=(6.5, 2.6), layout="constrained")
     axes = figure.add_subplot()
     edges = np.linspace(0, 1, BINS + 1)
@@ -29,9 +34,12 @@ def draw_confidences(by_class: Mapping[str, Array], thresholds: Mapping[str, flo
         if name in thresholds:
             axes.axvline(thresholds[name], color=colour, linestyle="--", linewidth=1.2)
     axes.set(xlim=(0, 1), xlabel="confidence", ylabel=f"objects per {1 / BINS:g}")
+    if candidates:
+        axes.set_yscale("symlog", linthresh=10)
+        axes.set_ylabel(f"candidates per {1 / BINS:g}")
     axes.set_ylim(bottom=0)
     if by_class:
-        axes.legend(frameon=False, loc="upper left")
+        axes.legend(frameon=False, loc="upper center" if candidates else "upper left")
     axes.spines[["top", "right"]].set_visible(False)
     return svg(figure)
 

@@ -41,7 +41,7 @@ OUR_OWN_BYTES = 10**15
 
 IDLE_S = 900
 """What nobody asked for during so long is closed; it is opened again when it is asked for."""
-MOST_OPEN = 40
+MOST_OPEN = 24
 """Results held open at once, of all users."""
 
 

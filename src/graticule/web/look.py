@@ -17,7 +17,7 @@ from shutil import move, rmtree
 from typing import Any
 
 from graticule.errors import AnnotationError
-from graticule.image import Image
+from graticule.image import Array, Image
 from graticule.io.atomic import replacing
 from graticule.results import Points
 from graticule.review import Session
@@ -29,6 +29,7 @@ from graticule.web.decisions import Answer, Asked, decide
 from graticule.web.desk import Desk, Sitting
 from graticule.web.pictures import Pictures
 from graticule.workflows.again import Kept, heat, write_again
+from graticule.workflows.again import decide as decide_again
 from graticule.workflows.controls import CONFIDENCES, Control, controls, with_values
 from graticule.workflows.export import KINDS, Kind, Sort, export
 from graticule.workflows.masks import open_mask
@@ -87,6 +88,7 @@ class Look:
         self.task: Task = with_values(self.kept.task, self._choice.values) if self._choice.values else self.kept.task
         self._state: State | None = None
         self._sitting: Sitting | None = None
+        self._loose: tuple[Task, str, Points] | None = None
         if self._choice.reviewed:
             self._sit(self._choice.number)
 
@@ -156,6 +158,23 @@ class Look:
         """Confidences from which each class counts."""
         controls = [control for control in self.controls if control.setting in CONFIDENCES]
         return {kind: float(control.value) for kind, control in zip(self.kinds, controls, strict=False)}
+
+    @property
+    def confidences(self) -> dict[str, Array]:
+        """By class: of points all candidates', whether they count or not; of outlined objects those that count."""
+        found = self.standing if self.outlined else self._candidates
+        return {kind: found.of_kind(kind).confidence for kind in found.kinds}
+
+    @property
+    def _candidates(self) -> Points:
+        """Found anew only where something else than a threshold was moved."""
+        with self.lock:
+            loose = self.task.permissive()
+            if self._loose is None or self._loose[:2] != (loose, self._choice.mask):
+                found = decide_again(self.kept, loose, mask=self._mask)
+                assert isinstance(found, Points), "points have no outlines"
+                self._loose = (loose, self._choice.mask, found)
+            return self._loose[2]
 
     @property
     def tallies(self) -> tuple[Tally, ...]:

@@ -11,7 +11,6 @@ import gradio as gr
 from graticule.errors import GraticuleError
 from graticule.web.house import user_of
 
-
 SHOWN_S = 12.0
 """How long an error stays on the page."""
 

@@ -224,12 +224,10 @@ def _counts(tallies: Sequence[Tally], look: Look) -> str:
 def _drawings(look: Look) -> list[str]:
     if not look.correctable:
         return ["", ""]
-    found = look.standing
-    by_class = {name: found.of_kind(name).confidence for name in found.kinds}
-    sure = draw_confidences(by_class, look.thresholds)
-    where = draw_places(found, look.image)
+    sure = draw_confidences(look.confidences, look.thresholds, candidates=not look.outlined)
+    where = draw_places(look.standing, look.image)
     return [
-        fragments.drawing(sure, "How many objects have which confidence, by class"),
+        fragments.drawing(sure, "How many candidates have which confidence, by class; dashed: from where they count"),
         fragments.drawing(where, "Where the objects lie"),
     ]
 
