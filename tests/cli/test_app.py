@@ -29,7 +29,9 @@ def test_every_command_has_help_with_an_example_of_every_common_option(graticule
     words = [name, "beads", "--help"] if name in ("train", "cross-validate", "simulate") else [name, "--help"]
     ended = graticule(*words)
     assert ended.code == 0
-    writes = () if name in ("review", "report", "web") else ("--out", "-o")  # these write where what they are about lies
+    writes = (
+        () if name in ("review", "report", "web") else ("--out", "-o")
+    )  # these write where what they are about lies
     assert all(option in ended.out for option in (*writes, "--seed", "--quiet", "--json"))
 
 

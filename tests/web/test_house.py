@@ -85,7 +85,7 @@ def test_a_folder_of_the_server_stands_for_its_images_each_once(house) -> None:
     assert names == ["b1.tif", "b0.tif", "b2.tif"]
 
 
-def test_no_choice_leaves_the_root_or_anothers_folder(house, tmp_path) -> None:
+def test_no_choice_leaves_the_root_or_somebody_elses_folder(house, tmp_path) -> None:
     uploaded(house, ADA, noise(), "mine.tif", tmp_path)
     for choice in ("server:../work", "server:/etc/passwd", "mine:../../x", "mine:mine.tif", "folder:.."):
         with pytest.raises(GraticuleError):
