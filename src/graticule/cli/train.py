@@ -120,14 +120,12 @@ def _advise(
     if not learns_from_clicks(model.task):
         if curve:
             raise SettingsError(
-                f"found --learning-curve for {model.task.name}, which learns from all that is there; leave it out"
+                f"found --learning-curve for {model.task.name}; it is for tasks that learn from clicks; leave it out"
             )
         return {}
     windows = next_windows(model, examples, device=device)
     voice.show(
-        "most would be learnt from a look at these (axes in the image's order, µm):"
-        if windows
-        else "nothing is in doubt"
+        "label these next (axes in the image's order, µm):" if windows else "nothing is in doubt: label what it misses"
     )
     for one in windows:
         place = " ".join(f"{value:.2f}" for value in one.position_um)

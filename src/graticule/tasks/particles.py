@@ -40,7 +40,6 @@ SURE = 9.0  # logit beyond which confidences are all alike
 EDGES = 0.3  # of the patches in training
 SMOOTHING = 0.7  # standard deviation, in cells, of the mean over overlapping windows
 EQUALISED_LIMIT = 0.1  # share of a local histogram that a single grey level may have
-NARROWED = 2.0  # noise spreads that brightness grows with before it grows with its logarithm
 
 ERODED, OPENED, GROWN = 1, 1, 2  # voxels
 MARKED_WITHIN = 0.15  # diameters from a click within which a window is centred on it
@@ -88,6 +87,9 @@ class Particles:
         Side of the window a particle is judged by; 0: four thirds of its diameter.
     window_px
         Voxels a side that a window is resampled to; alike along all axes.
+    linear_to
+        Noise spreads up to which brightness counts as it is; beyond, its logarithm does. Large where how bright a particle
+        is tells it from others, small where particles differ in brightness.
     thresholds
         Confidence from which a particle counts; empty: 0.5, or the best one if masks say where annotation is complete.
     focus
@@ -145,7 +147,7 @@ class Particles:
         "doi:10.1038/s41592-019-0575-8) with stochastic weight averaging (Izmailov et al. 2018, arXiv:1803.05407)"
     )
     handed_on: ClassVar[tuple[str, ...]] = (
-        "diameters_nm", "polarity", "window_nm", "window_px", "net", "channels", "reconstruct",
+        "diameters_nm", "polarity", "window_nm", "window_px", "linear_to", "net", "channels", "reconstruct",
     )  # fmt: skip
 
     classes: tuple[str, ...] = ()
@@ -158,6 +160,7 @@ class Particles:
     prior: float = 0.0
     window_nm: float = 0.0
     window_px: int = 24
+    linear_to: float = 2.0
     thresholds: tuple[float, ...] = ()
     focus: bool = True
     suppression: float = 0.2
@@ -261,7 +264,7 @@ class Particles:
     def prepare(self, pixels: Array, levels: Levels) -> Floats:
         """Particles bright, on a scale that a bright image does not stretch."""
         sign = -1 if self.polarity == "dark" else 1
-        unit = np.float32(sign / (NARROWED * levels.spread))
+        unit = np.float32(sign / (self.linear_to * levels.spread))
         prepared: Floats = np.arcsinh((pixels.astype(np.float32) - np.float32(levels.centre)) * unit)[None]
         return prepared
 

@@ -43,8 +43,9 @@ def train(
     """Train `task` and write the model to `out`, anew whenever a better one is found.
 
     About a quarter of the specimens (or, with a single one, of each image) is held out to choose when to stop and the
-    operating point, unless the task learns from all (`Recipe.held_out`: then there is no score); the model carries that threshold from the first time it is written. `OUT.training` beside it holds
-    the state to `resume` from; it is removed when training is done.
+    operating point, unless the task learns from all (`Recipe.held_out`: then there is no score); the model carries that
+    threshold from the first time it is written. `OUT.training` beside it holds the state to `resume` from; it is removed
+    when training is done.
     """
     task = task.resolve(examples)
     learn, choose = hold_out(examples, seed) if task.recipe.held_out else (examples, examples)
