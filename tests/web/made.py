@@ -15,6 +15,7 @@ from graticule.web.house import House
 from graticule.web.intake import take_in
 from graticule.web.jobs import Jobs
 from graticule.web.limits import Limits
+from graticule.web.offers import Offers
 from graticule.web.orders import PredictOrder
 from graticule.web.places import Root
 from graticule.web.worker import RefusedError
@@ -51,7 +52,7 @@ def house_in(folder: Path, *, root: Path | None = None, models: Path | None = No
     workspaces = Workspaces(folder, Limits(**limits))
     workers: Any = {"predict": Here(), "train": Here()}
     looker: Any = Here()
-    return House(workspaces, Jobs(workspaces, workers=workers), Root(root), looker, models)
+    return House(workspaces, Jobs(workspaces, workers=workers), looker, Offers(workspaces, Root(root), looker, models))
 
 
 def uploaded(house: House, user: str, image: Image, name: str, folder: Path) -> Path:

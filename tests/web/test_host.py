@@ -20,9 +20,6 @@ from graticule.web.limits import Limits
 from graticule.web.orders import PredictOrder
 from tests.web.made import done, house_in, uploaded
 
-# Gradio leaves event loops open that belong to nobody.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):

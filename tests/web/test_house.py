@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra [web] is not installed")
 
-from graticule import io
 from graticule.errors import GraticuleError, SettingsError
 from graticule.image import Image
 from graticule.io import dataset
@@ -30,20 +28,8 @@ def noise(seed: int = 0, shape: tuple[int, ...] = (80, 90)) -> Image:
 
 
 @pytest.fixture
-def root(tmp_path) -> Path:
-    """A folder of the server with a dataset and a single image."""
-    for number in range(3):
-        folder = tmp_path / "root" / "beads" / "images"
-        folder.mkdir(parents=True, exist_ok=True)
-        io.write(noise(number), folder / f"b{number}.tif")
-    (tmp_path / "root" / "beads" / "points").mkdir()
-    io.write(noise(9), tmp_path / "root" / "single.tif")
-    return tmp_path / "root"
-
-
-@pytest.fixture
-def house(tmp_path, root):
-    made = house_in(tmp_path / "work", root=root)
+def house(tmp_path):
+    made = house_in(tmp_path / "work")
     yield made
     made.close()
 
@@ -59,8 +45,8 @@ def found(tmp_path_factory, disc_model):
         3, count=12, shape=(200, 200), gap_px=26, diameter_px=(10, 20), kind=[0, 1] * 6, kinds=("6nm", "12nm")
     )
     file = uploaded(made, ADA, image.image, "discs.tif", folder)
-    model = made.model_choices(ADA)["discs"]
-    job = done(made, ADA, PredictOrder(images=(file,), models=(made.model(ADA, model),)))
+    model = made.offers.model_choices(ADA)["discs"]
+    job = done(made, ADA, PredictOrder(images=(file,), models=(made.offers.model(ADA, model),)))
     yield made, job
     made.close()
 
@@ -70,47 +56,6 @@ def test_a_cookie_that_is_none_of_ours_is_nobody() -> None:
         with pytest.raises(UnknownUserError):
             user_of({houses.COOKIE: value})
     assert user_of({houses.COOKIE: ADA}) == ADA
-
-
-def test_images_to_choose_are_ones_own_and_the_servers(house, tmp_path) -> None:
-    uploaded(house, ADA, noise(), "mine.tif", tmp_path)
-    assert "mine.tif" in house.image_choices(ADA) and "mine.tif" not in house.image_choices(BOB)
-    assert {"single.tif (on the server)", "beads/images/b1.tif (on the server)"} <= house.image_choices(BOB).keys()
-
-
-def test_a_folder_of_the_server_stands_for_its_images_each_once(house) -> None:
-    choices = house.image_choices(ADA)
-    folder, single = choices["beads/images/ (all 3, on the server)"], choices["beads/images/b1.tif (on the server)"]
-    names = [house.file(ADA, choice).name for choice in house.single([single, folder])]
-    assert names == ["b1.tif", "b0.tif", "b2.tif"]
-
-
-def test_no_choice_leaves_the_root_or_somebody_elses_folder(house, tmp_path) -> None:
-    uploaded(house, ADA, noise(), "mine.tif", tmp_path)
-    for choice in ("server:../work", "server:/etc/passwd", "mine:../../x", "mine:mine.tif", "folder:.."):
-        with pytest.raises(GraticuleError):
-            house.file(BOB, choice) if not choice.startswith("folder") else house.single([choice])
-
-
-def test_what_an_image_says_is_known_of_uploads_and_of_the_servers(house, tmp_path) -> None:
-    uploaded(house, ADA, noise(), "mine.tif", tmp_path)
-    for choice in ("mine:mine.tif", "server:single.tif"):
-        seen = house.looked(ADA, choice)
-        assert (seen.shape, seen.spacing_um) == ((80, 90), (0.01, 0.01))
-
-
-def test_datasets_below_the_root_are_found(house, tmp_path) -> None:
-    assert house.datasets(ADA) == {"beads": "server:beads"}
-    assert house.dataset(ADA, "server:beads").name == "beads"
-    bare = house_in(tmp_path / "bare")
-    assert bare.datasets(ADA) == {} and bare.image_choices(ADA) == {}
-    bare.close()
-
-
-def test_models_are_only_those_that_are_listed(house, tmp_path) -> None:
-    assert house.model(ADA, "tissue-texture") == "tissue-texture"
-    with pytest.raises(GraticuleError, match="no such model"):
-        house.model(ADA, str(tmp_path / "other.safetensors"))
 
 
 def test_a_result_is_opened_once_for_its_user_and_for_nobody_else(found) -> None:
@@ -140,9 +85,9 @@ def test_what_was_corrected_is_a_dataset_complete_only_where_somebody_looked(fou
     look = house.look(ADA, job, 0)
     kept = [item.id for item in look.items.values() if item.status != "rejected"][:3]
     look.decide(Asked(request=uuid4(), what="accept", ids=kept))
-    (choice,) = house.datasets(ADA).values()
-    assert house.datasets(BOB) == {}
-    read = dataset.load(house.dataset(ADA, choice))
+    (choice,) = house.offers.datasets(ADA).values()
+    assert house.offers.datasets(BOB) == {}
+    read = dataset.load(house.offers.dataset(ADA, choice))
     (example,) = read.examples
     assert len(example.truth) == 3 and example.truth.kinds == ("6nm", "12nm")
     share = float(np.mean(np.asarray(example.complete.data[...])))

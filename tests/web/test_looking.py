@@ -36,7 +36,7 @@ def served(tmp_path_factory, disc_model):
         3, count=12, shape=(220, 200), gap_px=26, diameter_px=(10, 20), kind=[0, 1] * 6, kinds=("6nm", "12nm")
     )
     file = uploaded(house, ADA, image.image, "discs.tif", folder)
-    job = done(house, ADA, PredictOrder(images=(file,), models=(house.model_choices(ADA)["discs"],)))
+    job = done(house, ADA, PredictOrder(images=(file,), models=(house.offers.model_choices(ADA)["discs"],)))
     app = FastAPI()
     app.include_router(looking_routes(lambda request, job, place: house.look(user_of(request.cookies), job, place)))
     speak_plainly(app)

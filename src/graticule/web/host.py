@@ -22,6 +22,7 @@ from graticule.web.jobs import Jobs
 from graticule.web.limits import Limits
 from graticule.web.look import Look
 from graticule.web.looking import Finder, looking_routes
+from graticule.web.offers import Offers
 from graticule.web.parts import page_routes
 from graticule.web.places import Root
 from graticule.web.worker import Worker
@@ -59,12 +60,13 @@ def dashboard_app(house: House, access: Access | None = None) -> FastAPI:
 def dashboard(
     work: Path, limits: Limits, *, root: Path | None = None, models: Path | None = None
 ) -> Callable[[Access], FastAPI]:
-    """The dashboard for whoever may come in; uploads and results are kept in `work`. See `House` for the others."""
+    """The dashboard for whoever may come in; uploads and results are kept in `work`. See `Offers` for the others."""
     if models is not None and not models.is_dir():
         raise SettingsError(f"{models}: found no such folder for --models; need one with model files; change it")
     below = Root(root, without=[work])
     workspaces = Workspaces(work, limits)
-    house = House(workspaces, Jobs(workspaces), below, Worker(grown_bytes=limits.grown_bytes), models)
+    looker = Worker(grown_bytes=limits.grown_bytes)
+    house = House(workspaces, Jobs(workspaces), looker, Offers(workspaces, below, looker, models))
 
     def app(access: Access) -> FastAPI:
         most = {"/gradio_api/upload": limits.upload_bytes + MULTIPART}

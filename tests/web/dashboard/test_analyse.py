@@ -13,8 +13,8 @@ from graticule.errors import SettingsError
 from graticule.image import Image
 from graticule.web.dashboard import analyse
 from graticule.web.dashboard.analyse import results_of
-from graticule.web.house import MINE
 from graticule.web.intake import Looked, take_in
+from graticule.web.offers import MINE
 from tests.web.made import done, house_in, new_user, uploaded
 
 ADA = new_user()
@@ -98,12 +98,12 @@ def test_a_channel_is_asked_for_where_there_are_several_and_has_to_be_one_of_the
 
 
 def test_what_is_known_of_images_is_told_in_a_table(house) -> None:
-    both = {f"{MINE}{name}": house.looked(ADA, f"{MINE}{name}") for name in ("sized.tif", "stack.tif")}
+    both = {f"{MINE}{name}": house.offers.looked(ADA, f"{MINE}{name}") for name in ("sized.tif", "stack.tif")}
     told, size, channel, axes = analyse._about(both, ["bad.tif: found nothing"])
     assert "64 × 70 (yx)" in told and "4 × 64 × 70 (zyx)" in told and "bad.tif: found nothing" in told
     assert size["value"] == "" and size["placeholder"] == "as each image says"
     assert not channel["visible"] and not axes["visible"]
-    _, size, *_ = analyse._about({"mine:plain.npy": house.looked(ADA, "mine:plain.npy")}, [])
+    _, size, *_ = analyse._about({"mine:plain.npy": house.offers.looked(ADA, "mine:plain.npy")}, [])
     assert size["placeholder"] == "not known: needed"
 
 

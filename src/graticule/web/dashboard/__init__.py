@@ -5,6 +5,7 @@ Nothing here computes: what a button does is one call of the house, and what it 
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,10 @@ SENT = ".sent"
 
 def mount_dashboard(app: FastAPI, house: House) -> None:
     """Put the dashboard at the root of `app`, behind what is there already."""
+    asyncio.run(_mount(app, house))  # outside a loop Gradio would open some that nobody closes
+
+
+async def _mount(app: FastAPI, house: House) -> None:
     os.environ["GRADIO_TEMP_DIR"] = str(house.workspaces.folder / SENT)
     page = blocks(house)
     page.has_launched = True  # or its checks of files would not be made

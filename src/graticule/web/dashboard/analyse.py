@@ -13,9 +13,10 @@ from graticule.web.dashboard import fragments
 from graticule.web.dashboard.asking import asker, plainly
 from graticule.web.dashboard.result import Opened, result_column
 from graticule.web.dashboard.upload import upload_field
-from graticule.web.house import MINE, House
+from graticule.web.house import House
 from graticule.web.intake import IntakeError, Looked, take_in
 from graticule.web.job import JobView
+from graticule.web.offers import MINE
 from graticule.web.orders import PredictOrder, ReadAs
 from graticule.web.workspace import Kind
 
@@ -60,12 +61,12 @@ def analyse_tab(house: House, page: gr.Blocks) -> Opened:
         user = asker(request)
         taken, refused = _taken(house, user, files or [], "images")
         value = [*(have or []), *(f"{MINE}{name}" for name in taken)]
-        shown = _facts(house, user, house.single(value)[:LOOKED_AT])
-        return [None, gr.update(choices=_pairs(house.image_choices(user)), value=value), *_about(shown, refused)]
+        shown = _facts(house, user, house.offers.single(value)[:LOOKED_AT])
+        return [None, gr.update(choices=_pairs(house.offers.image_choices(user)), value=value), *_about(shown, refused)]
 
     @plainly
     def look(have: list[str] | None, request: gr.Request) -> list[Any]:
-        user, choices = asker(request), house.single(have or [])
+        user, choices = asker(request), house.offers.single(have or [])
         said = [f"{len(choices)} images; the first {LOOKED_AT} are shown"] if len(choices) > LOOKED_AT else []
         return _about(_facts(house, user, choices[:LOOKED_AT]), said)
 
@@ -75,7 +76,7 @@ def analyse_tab(house: House, page: gr.Blocks) -> Opened:
         taken, refused = _taken(house, user, [file] if file else [], "models")
         if refused:
             raise SettingsError(refused[0])
-        choices = house.model_choices(user)
+        choices = house.offers.model_choices(user)
         value = next((v for v in choices.values() if taken and Path(v).name == taken[0]), None)
         return [None, gr.update(choices=_pairs(choices), value=value)]
 
@@ -122,10 +123,10 @@ def analyse_tab(house: House, page: gr.Blocks) -> Opened:
     def load(request: gr.Request) -> list[Any]:
         """A page that was just opened, or loaded again: what there is, and what was last looked at."""
         user = asker(request)
-        choices, models = results_of(house, user), house.model_choices(user)
+        choices, models = results_of(house, user), house.offers.model_choices(user)
         running = next((view for view in house.jobs.of(user) if view.is_open and view.lane == "predict"), None)
         return [
-            gr.update(choices=_pairs(house.image_choices(user)), value=[]),
+            gr.update(choices=_pairs(house.offers.image_choices(user)), value=[]),
             gr.update(choices=_pairs(models), value=next(iter(models.values()), None)),
             gr.update(choices=_masks(house, user), value=""),
             gr.update(choices=choices, value=choices[0][1] if choices else None),
@@ -137,7 +138,7 @@ def analyse_tab(house: House, page: gr.Blocks) -> Opened:
     @plainly
     def models(now: str | None, request: gr.Request) -> Any:
         """One may have been learnt meanwhile."""
-        choices = house.model_choices(asker(request))
+        choices = house.offers.model_choices(asker(request))
         return gr.update(
             choices=_pairs(choices), value=now if now in choices.values() else next(iter(choices.values()))
         )
@@ -182,7 +183,7 @@ def _taken(house: House, user: str, files: Sequence[str], kind: Kind) -> tuple[l
 
 
 def _facts(house: House, user: str, choices: Sequence[str]) -> dict[str, Looked]:
-    return {choice: house.looked(user, choice) for choice in choices}
+    return {choice: house.offers.looked(user, choice) for choice in choices}
 
 
 def _about(shown: Mapping[str, Looked], refused: Sequence[str]) -> list[Any]:
@@ -232,10 +233,10 @@ def _order(
     if not model:
         raise SettingsError("found no model; need one; choose it from the list, or add a model file")
     said = _sizes(size_um)
-    choices = house.single(have)
+    choices = house.offers.single(have)
     reading = []
     for choice in choices:
-        seen = house.looked(user, choice)
+        seen = house.offers.looked(user, choice)
         spacing = None if said is None or said == seen.spacing_um else said
         if seen.spacing_um is None and spacing is None:
             name = choice.partition(":")[2]
@@ -245,10 +246,10 @@ def _order(
         told_axes = axes.strip() if "axes" in seen.needs else ""
         reading.append(ReadAs(spacing_um=spacing, channel=_channel(choice, seen, channel), axes=told_axes or None))
     return PredictOrder(
-        images=tuple(house.file(user, choice) for choice in choices),
-        models=(house.model(user, model),),
+        images=tuple(house.offers.file(user, choice) for choice in choices),
+        models=(house.offers.model(user, model),),
         reading=tuple(reading),
-        mask=house.file(user, mask, "masks") if mask else None,
+        mask=house.offers.file(user, mask, "masks") if mask else None,
         tta=tta,
     )
 
@@ -279,7 +280,7 @@ def _sizes(words: str) -> tuple[float, ...] | None:
 
 
 def _masks(house: House, user: str) -> list[tuple[str, str]]:
-    return [("none", ""), *_pairs(house.image_choices(user, "masks"))]
+    return [("none", ""), *_pairs(house.offers.image_choices(user, "masks"))]
 
 
 def _pairs(choices: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -57,7 +57,7 @@ def batch_tab(house: House, page: gr.Blocks, tabs: gr.Tabs, opened: Opened) -> N
         for known in KINDS:
             if known == kind:
                 workspace.remove(known, name)
-        return [_files(workspace), gr.update(choices=list(house.image_choices(user).items()), value=[])]
+        return [_files(workspace), gr.update(choices=list(house.offers.image_choices(user).items()), value=[])]
 
     @plainly
     def forget(job: str, request: gr.Request) -> str:

@@ -141,13 +141,13 @@ def _control(house: House, control: Control, here: gr.State, words: list[gr.HTML
 
 def _mask(house: House, look: Look, user: str, here: gr.State, words: list[gr.HTML], drawings: list[gr.HTML]) -> None:
     """Where objects count."""
-    choices = house.image_choices(user, "masks")
-    now = next((choice for choice in choices.values() if house.file(user, choice, "masks") == look.mask), "")
+    choices = house.offers.image_choices(user, "masks")
+    now = next((choice for choice in choices.values() if house.offers.file(user, choice, "masks") == look.mask), "")
     every = [("as when it was found", ""), *choices.items()]
     shown = gr.Dropdown(every, value=now, label="Only inside this mask", interactive=True)
 
     def move(look: Look, user: str, choice: str) -> None:
-        look.mask_by(house.file(user, choice, "masks") if choice else None)
+        look.mask_by(house.offers.file(user, choice, "masks") if choice else None)
 
     _moves(house, shown, move, here, words, drawings)
 

@@ -47,7 +47,7 @@ def train_tab(house: House, page: gr.Blocks) -> None:
     @plainly
     def load(request: gr.Request) -> list[Any]:
         user = asker(request)
-        sets, models = house.datasets(user), house.model_choices(user)
+        sets, models = house.offers.datasets(user), house.offers.model_choices(user)
         begin = [("nothing: from the start", ""), *((k, v) for k, v in models.items() if v.endswith(".safetensors"))]
         newest = next((view for view in house.jobs.of(user) if view.lane == "train"), None)
         return [
@@ -73,12 +73,12 @@ def train_tab(house: House, page: gr.Blocks) -> None:
             raise SettingsError("found no dataset; need one; correct a result, or have the server started with --root")
         order = TrainOrder(
             task=kind,
-            dataset=house.dataset(user, folder),
+            dataset=house.offers.dataset(user, folder),
             name=called.strip() or "model",
             preset=None if named == USUAL else named,
             settings=_settings(words),
             seed=int(number or 0),
-            start=house.model_file(user, begin) if begin else None,
+            start=house.offers.model_file(user, begin) if begin else None,
         )
         made = house.jobs.submit(user, order)
         return [made, *_shown(house.jobs.get(user, made))]
