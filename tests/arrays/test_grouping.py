@@ -55,7 +55,7 @@ def test_a_place_in_the_dark_stays_and_none_leaves_the_image():
     assert (edge >= 0).all()
 
 
-@pytest.mark.parametrize("gain, offset", [(1.0, 0.0), (7.0, 100.0)])
+@pytest.mark.parametrize(("gain", "offset"), [(1.0, 0.0), (7.0, 100.0)])
 def test_equalised_light_does_not_depend_on_the_scale_nor_on_what_is_far(gain, offset):
     rng = np.random.default_rng(0)
     light = gaussian_filter(rng.normal(size=(40, 40)), 1.5).astype(np.float32)

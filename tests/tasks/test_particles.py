@@ -217,16 +217,17 @@ def scored(*places, light=(), size=0.45):
 
 def test_a_particle_comes_back_at_the_centre_of_its_light():
     truth = np.array([2.3, 2.8, 3.1])
-    found = TASK.decode(scored(truth + [0.15, -0.1, 0.12], light=[truth]))
+    found = TASK.decode(scored(truth + np.array([0.15, -0.1, 0.12]), light=[truth]))
     assert len(found) == 1
     assert np.linalg.norm(found.position_um[0] - truth) < 0.08
-    kept = replace(TASK, recentre=False).decode(scored(truth + [0.15, -0.1, 0.12], light=[truth]))
+    kept = replace(TASK, recentre=False).decode(scored(truth + np.array([0.15, -0.1, 0.12]), light=[truth]))
     assert np.linalg.norm(kept.position_um[0] - truth) > 0.1
 
 
 def test_windows_around_one_particle_are_merged_and_two_particles_are_not():
     one, other = np.array([2.3, 1.6, 3.1]), np.array([2.3, 4.2, 3.1])
-    around = [one + [0, 0.36, 0], one - [0, 0.36, 0], one + [0.0, 0.0, 0.36]]
+    aside = np.array([0.0, 0.36, 0.0])
+    around = [one + aside, one - aside, one + np.array([0.0, 0.0, 0.36])]
     maps = scored(*around, other, light=[one, other])
     assert len(TASK.decode(maps)) == 2
     assert len(replace(TASK, merge=0.0, suppression=0.05).decode(maps)) > 2

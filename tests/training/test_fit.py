@@ -154,7 +154,7 @@ def test_a_small_network_learns_one_example_in_seconds():
     assert fitted.score == 1.0
 
 
-# -- stochastic weight averaging, marked patches --------------------------------------------------------------------------------
+# -- stochastic weight averaging, marked patches -----------------------------------------------------------------------
 
 
 CYCLES = Cycles(begin=0.5, steps=4, highest=0.4, lowest=0.1, refresh=2)
@@ -182,7 +182,7 @@ class Averaged(Beads):
 
 def test_what_cycles_keep_is_the_plain_mean_of_the_weights_at_their_ends(monkeypatch):
     task = Averaged(classes=TINY.classes, diameters_nm=TINY.diameters_nm, match_nm=TINY.match_nm, working_nm=TINY.working_nm,
-                    width=0.125, neck_channels=8, head_channels=8, 
+                    width=0.125, neck_channels=8, head_channels=8,
                     epochs=(2,), steps=6, batch=3, patch_px=32, learning_rate=0.01)  # fmt: skip
     seen = []
     original = AveragedModel.update_parameters

@@ -10,6 +10,8 @@ from monai.networks.nets.efficientnet import EfficientNetBN, MBConvBlock
 from torch import Tensor, nn
 from torch.nn import functional
 
+from graticule.nets.windows import at
+
 COARSEST = 8
 """Voxels per cell of the last features: the published strides come to 32; the first two are 1 here."""
 
@@ -61,12 +63,12 @@ class EfficientWindows(nn.Module):
         padded = functional.pad(x, [amount for n in reversed(x.shape[2:]) for amount in (0, -n % COARSEST + COARSEST)])
         out = x.new_zeros((len(x), 1, *[-(-n // ways) * ways for n in cells]))
         for shift in shifts:
-            moved = padded[(..., *(slice(s, None) for s in shift))]
-            moved = moved[(..., *(slice(n // COARSEST * COARSEST) for n in moved.shape[2:]))]
+            moved = padded[at(slice(s, None) for s in shift)]
+            moved = moved[at(slice(n // COARSEST * COARSEST) for n in moved.shape[2:])]
             places = tuple(slice(s // STRIDE, None, ways) for s in shift)
-            part = out[(..., *places)]
-            part.copy_(self._pass(moved)[(..., *(slice(n) for n in part.shape[2:]))])
-        return out[(..., *(slice(n) for n in cells))]
+            part = out[at(places)]
+            part.copy_(self._pass(moved)[at(slice(n) for n in part.shape[2:])])
+        return out[at(slice(n) for n in cells)]
 
     def _pass(self, x: Tensor) -> Tensor:
         """Cells `COARSEST` voxels apart."""
@@ -130,6 +132,7 @@ def difference(network: EfficientWindows, x: Tensor) -> Tensor:
     dense = network(x).sigmoid()
     apart = torch.zeros_like(dense)
     for place in product(*(range(n) for n in dense.shape[2:])):
-        window = x[(..., *(slice(p * STRIDE, p * STRIDE + network.window) for p in place))]
-        apart[(..., *(slice(p, p + 1) for p in place))] = network(window).sigmoid()
-    return (dense - apart).abs()
+        window = x[at(slice(p * STRIDE, p * STRIDE + network.window) for p in place)]
+        apart[at(slice(p, p + 1) for p in place)] = network(window).sigmoid()
+    away: Tensor = (dense - apart).abs()
+    return away

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -90,6 +91,11 @@ def kernels_for(window: int, layers: int) -> tuple[int, ...]:
     return (STEM, *[KERNEL] * (layers - 2), left)
 
 
+def at(places: Iterable[slice]) -> Any:
+    """The index of `places` along the last axes of an array."""
+    return (..., *places)
+
+
 def coarse_windows(x: Tensor, window: int) -> Tensor:
     """``(B, coarse voxels, *cells)``: every window of ``(B, 1, *space)`` in blocks of `COARSE` voxels."""
     dimensions = x.ndim - 2
@@ -99,6 +105,6 @@ def coarse_windows(x: Tensor, window: int) -> Tensor:
     across = (window // COARSE - 1) * step + 1
     for axis in range(1, dimensions + 1):
         blocks = blocks.unfold(axis, across, 1)
-    blocks = blocks[(..., *[slice(None, None, step)] * dimensions)]
+    blocks = blocks[at([slice(None, None, step)] * dimensions)]
     flat = blocks.flatten(start_dim=1 + dimensions)
     return flat.movedim(-1, 1)
