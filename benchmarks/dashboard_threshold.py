@@ -66,6 +66,7 @@ def measured(folder: Path) -> tuple[list[float], list[int]]:
         page.locator("table[data-name=images]").wait_for()
         page.get_by_role("button", name="Find", exact=True).click()
         page.wait_for_selector("iframe.g-view", timeout=300_000)
+        page.wait_for_timeout(3000)
         frame = next(frame for frame in page.frames if "/view/" in frame.url)
         frame.wait_for_function("() => window.graticule?.known.sheet && !window.graticule.known.busy")
         page.wait_for_timeout(3000)

@@ -108,10 +108,19 @@ class Page:
     def ready(self) -> Any:
         """The picture's frame, once it shows what there is."""
         self.window.wait_for_selector("iframe.g-view", timeout=150_000)
-        frame = next(frame for frame in self.window.frames if "/view/" in frame.url)
+        frame = self.frame()
         frame.wait_for_function("() => window.graticule?.known.sheet && !window.graticule.known.busy")
         self.window.wait_for_selector("table[data-name=counts]")
         return frame
+
+    def frame(self) -> Any:
+        """Its element may be there before it is."""
+        for _ in range(100):
+            found = [frame for frame in self.window.frames if "/view/" in frame.url]
+            if found:
+                return found[-1]
+            self.window.wait_for_timeout(100)
+        raise AssertionError("the picture is not opened")
 
     def slide(self, label: str, value: str) -> None:
         """Move a slider, and wait until the picture shows what came of it."""
