@@ -43,6 +43,7 @@ COMMANDS = {
     "web": "All of this in a browser: upload, find, move thresholds, correct, train, take tables home.",
     "report": "A page about a run, to keep and to send: counts, certainty, how it was made, a methods paragraph.",
     "export": "What was found, as a reviewer left it, for other programs: CSV, STAR, ImageJ, GeoJSON, labels …",
+    "subvolumes": "Every particle that was found as a small image of its own, for averaging.",
 }
 """By name, in the order in which they are met; each is the function or app of its name in its own file."""
 
