@@ -127,3 +127,11 @@ def test_so_many_are_marked_as_asked_and_the_image_stays_what_it_was():
     assert {tuple(p) for p in some.truth.position_um} < {tuple(p) for p in every.truth.position_um}
     with pytest.raises(SettingsError, match="need a number from 1, or 0 for all"):
         replace(scenes, marked=-1)
+
+
+def test_a_spot_has_no_side_to_lose():
+    scenes = ParticleScenes(**{**SMALL, "template": "spot", "particles": (6, 6), "holes": 1.0, "paired": 0.0})
+    example = scenes.draw(2)
+    around = np.round(example.image.to_voxels(example.truth.position_um)).astype(int)
+    light = np.asarray(example.image.data, float)
+    assert (light[tuple(around.T)] > np.median(light) + 100).all()

@@ -173,7 +173,7 @@ class ParticleScenes:
         if rng.random() < self.holes:
             way = rng.standard_normal(3)
             depth = sites @ (way / np.linalg.norm(way))
-            kept &= depth < np.quantile(depth, rng.uniform(0.6, 0.9))
+            kept &= depth <= np.quantile(depth, rng.uniform(0.6, 0.9))  # a spot has no far side to lose
         turned: Array = Rotation.random(random_state=rng).apply(sites[kept]) if kept.any() else sites[kept]
         scaled: Array = turned * (self.length_um * rng.uniform(1 - self.shrink, 1 + self.shrink))
         return scaled

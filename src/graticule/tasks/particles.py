@@ -160,7 +160,7 @@ class Particles:
     prior: float = 0.0
     window_nm: float = 0.0
     window_px: int = 24
-    linear_to: float = 2.0
+    linear_to: float = 12.0
     thresholds: tuple[float, ...] = ()
     focus: bool = True
     suppression: float = 0.2

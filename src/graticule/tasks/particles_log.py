@@ -25,7 +25,7 @@ from graticule.task import Forward, Grid, Levels, Scores, Weights
 from graticule.tasks.particles import Particles
 
 NM = 1e-3  # µm
-ACROSS = 8  # voxels across the blob that is looked for
+ACROSS = 8  # voxels across the blob that is looked for, but none finer than the image's
 FACTORS = (0.25, 0.35, 0.5, 0.7, 1.0)  # of the diameter: blobs that are tried
 GAP = 0.35  # diameters of a particle that two keep from one another
 TYPICAL = 10.0  # answer, in spreads of the image's noise, that makes a confidence of 0.5
@@ -47,6 +47,8 @@ class LogParticles:
         Whether particles are bright or dark.
     blob_nm
         Diameter of the blob that is looked for.
+    working_nm
+        Voxel size worked at, alike along all axes.
     thresholds
         Confidence from which a particle counts; empty: every candidate.
     """
@@ -61,16 +63,19 @@ class LogParticles:
     match_nm: tuple[float, ...] = ()
     polarity: Literal["bright", "dark"] = "bright"
     blob_nm: float = 0.0
+    working_nm: float = 0.0
     thresholds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.blob_nm > 0 or len(self.diameters_nm) != 1 or len(self.match_nm) != 1:
-            raise SettingsError("a Laplacian of Gaussian for particles needs one diameter, one match_nm and a blob_nm")
+        if min(self.blob_nm, self.working_nm) <= 0 or len(self.diameters_nm) != 1 or len(self.match_nm) != 1:
+            raise SettingsError(
+                "a Laplacian of Gaussian for particles needs one diameter, one match_nm, a blob_nm and a working_nm"
+            )
 
     @property
     def grid(self) -> Grid:
-        spacing = self.blob_nm * NM / ACROSS
-        reach = reach_px(ACROSS, self.dimensions) + int(2 * GAP * self.diameters_nm[0] / self.blob_nm * ACROSS) + 2
+        spacing = self.working_nm * NM
+        reach = reach_px(self._blob_px, self.dimensions) + int(2 * self._gap_px) + 2
         return Grid(
             spacing_um=(spacing,) * self.dimensions,
             tile=(192,) * 3 if self.dimensions == 3 else (2048,) * 2,
@@ -86,15 +91,14 @@ class LogParticles:
         polarity: Polarity = self.polarity
 
         def responses(batch: Floats) -> Floats:
-            return np.stack([blob_response(pixels[0], ACROSS, polarity=polarity)[None] for pixels in batch])
+            return np.stack([blob_response(pixels[0], self._blob_px, polarity=polarity)[None] for pixels in batch])
 
         return responses
 
     def decode(self, maps: Image) -> Points:
         answer = np.asarray(maps.data[0])
         places, heights = blob_peaks(answer, threshold=0.0)
-        gap = GAP * self.diameters_nm[0] / self.blob_nm * ACROSS
-        kept = suppress(places, heights, np.full(len(places), gap))
+        kept = suppress(places, heights, np.full(len(places), self._gap_px))
         confidence = heights[kept].astype(float) / (heights[kept] + TYPICAL)
         return self.keep(Points(maps.to_um(places[kept]), confidence, np.zeros(len(kept), int), self.classes))
 
@@ -126,6 +130,14 @@ class LogParticles:
         """Matching radius of the class."""
         return {self.classes[0]: self.match_nm[0] * NM}
 
+    @property
+    def _blob_px(self) -> float:
+        return self.blob_nm / self.working_nm
+
+    @property
+    def _gap_px(self) -> float:
+        return GAP * self.diameters_nm[0] / self.working_nm
+
 
 def baseline(task: Particles, examples: Sequence[Example]) -> LogParticles:
     """The blob whose answers rank the clicks highest, and the threshold at which as many are found as there are.
@@ -134,6 +146,7 @@ def baseline(task: Particles, examples: Sequence[Example]) -> LogParticles:
     """
     polarity: Literal["bright", "dark"] = "dark" if task.polarity == "dark" else "bright"
     complete = all(example.complete is not None for example in examples)
+    finest_nm = min(min(example.image.spacing_um) for example in examples) / NM
     best: tuple[float, LogParticles] | None = None
     for factor in FACTORS:
         method = LogParticles(
@@ -143,6 +156,7 @@ def baseline(task: Particles, examples: Sequence[Example]) -> LogParticles:
             match_nm=task.match_nm,
             polarity=polarity,
             blob_nm=factor * task.diameters_nm[0],
+            working_nm=max(factor * task.diameters_nm[0] / ACROSS, finest_nm),
         )
         found = [_everything(method, example) for example in examples]
         tuned = method.calibrate(found, examples) if complete else _counted(method, found, task.count)
