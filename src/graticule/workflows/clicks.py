@@ -114,7 +114,8 @@ def _one_fold(
     """How many of the clicks left out are found, and how many these are."""
     fewer = [_only(example, [k for m, k in kept if m == n]) for n, example in enumerate(examples)]
     again: Any = task  # a dataclass, whatever else it is
-    if hasattr(task, "prior"):  # of fewer clicks more particles are left unlabelled; how many there are is known as before
+    if hasattr(task, "prior"):
+        # Of fewer clicks more particles are left unlabelled; how many there are is known as before.
         again = replace(again, prior=0.0).resolve(fewer)
     prepared = all_ready(again, fewer)
     fitted = fit(again, prepared, prepared, seed=seed, device=device)
