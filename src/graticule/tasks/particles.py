@@ -175,7 +175,7 @@ class Particles:
     reconstruct: bool = False
     drop: float = 0.2
 
-    epochs: int = 15
+    epochs: int = 5
     steps: int = 20
     batch: int = 36
     marked: float = 1 / 3
@@ -183,7 +183,7 @@ class Particles:
     learning_rate: float = 0.05
     weight_decay: float = 1e-4
     swa: bool = True
-    cycle: int = 20
+    cycle: int = 10
     tilt_deg: float = 15.0
     zoom: float = 0.15
 
