@@ -35,7 +35,11 @@ def test_says_what_its_axes_are(tmp_path):
         assert word in text
 
 
-@pytest.mark.parametrize("epochs", [history(0), history(1), history(9, scores=False)])
+UNSCORED = [{**line, "best": n == 8} for n, line in enumerate(history(9, scores=False))]
+"""Of a task that holds nothing out: the last epoch was kept, and has no score."""
+
+
+@pytest.mark.parametrize("epochs", [history(0), history(1), history(9, scores=False), UNSCORED])
 def test_short_and_unexamined_trainings_are_drawn_too(tmp_path, epochs):
     draw_training(epochs, tmp_path / "training.png")
     with Picture.open(tmp_path / "training.png") as picture:

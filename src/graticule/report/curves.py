@@ -50,7 +50,8 @@ def _training(history: Sequence[Mapping[str, Any]], score: str, title: str) -> F
     _line(right, epochs[examined], scores, SCORE, score)
     right.set_ylim(0, 1.02)
     left.set(xlabel=_epochs(history), title=title, xlim=(0.5, max(len(history), 1) + 0.5))
-    kept = [(number, line["score"]) for number, line in zip(epochs, history, strict=True) if line["best"]]
+    told = zip(epochs, history, strict=True)
+    kept = [(number, line["score"]) for number, line in told if line["best"] and line["score"] is not None]
     if kept:
         right.plot(*kept[-1], "o", color=SCORE, markersize=8, clip_on=False)
     phases = np.array([line["phase"] for line in history])
