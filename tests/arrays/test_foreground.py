@@ -17,26 +17,27 @@ SIGMA = 2.0
 
 
 def volume(seed=0, shape=(48, 64, 72)):
-    """Noise, haze that varies as much as particles are bright, and four of these."""
+    """Noise, haze that varies by nearly as much as particles are bright, and four of these."""
     rng = np.random.default_rng(seed)
     places = np.array([[10, 12, 14], [30, 50, 20], [24, 30, 60], [40, 10, 44]])
     haze = gaussian_filter(rng.normal(0, 1, shape), 40)
     light = np.zeros(shape)
     light[tuple(places.T)] = 1
     light = gaussian_filter(light, 2.0)
-    pixels = 2.0 * haze / haze.std() + 4.0 * light / light.max() + rng.normal(0, 0.4, shape)
+    pixels = 1.0 * haze / haze.std() + 4.0 * light / light.max() + rng.normal(0, 0.4, shape)
     return pixels.astype(np.float32), places
 
 
-def test_particles_are_in_the_foreground_and_haze_is_not():
-    pixels, places = volume()
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_particles_are_in_the_foreground_and_haze_is_not(seed):
+    pixels, places = volume(seed)
     lit = above_ground(pixels, SIGMA)
     region = foreground(lit, foreground_level([lit]), erode=1, open_by=1, grow=2)
     assert share_inside(region, places) == 1.0
-    assert region.mean() < 0.08
-    assert smoothed(pixels, SIGMA)[~region].max() > np.median(smoothed(pixels, SIGMA)[tuple(places.T)]), (
-        "haze is bright"
-    )
+    assert region.mean() < 0.02
+    haze = smoothed(pixels, SIGMA)[~region]
+    particles = smoothed(pixels, SIGMA)[tuple(places.T)]
+    assert np.ptp(haze) > np.median(particles) - np.median(haze), "haze varies by more than particles stand out"
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
