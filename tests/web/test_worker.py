@@ -138,7 +138,10 @@ def test_a_process_that_was_killed_while_it_had_nothing_to_do_is_not_missed(work
     pid = worker.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    assert gone_within(pid, 5)
+    end = time.monotonic() + 30
+    while worker.pid is not None:  # its threads may outlive it by a moment
+        assert time.monotonic() < end
+        time.sleep(0.01)
     assert worker.do("look", looking(image))["shape"] == [300, 600]
 
 
