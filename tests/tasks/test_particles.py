@@ -231,6 +231,13 @@ def test_a_particle_is_moved_towards_its_light_and_not_far():
     assert 0 < np.linalg.norm(moved.position_um[0] - kept.position_um[0]) <= 0.12 * 1.8 + 1e-9
 
 
+@pytest.mark.xfail(reason="recentring looks within 0.12 of a diameter only: a fifth of the way back")
+def test_a_particle_comes_back_at_the_centre_of_its_light():
+    truth = np.array([2.3, 2.8, 3.1])
+    found = TASK.decode(scored(truth + np.array([0.15, -0.1, 0.12]), light=[truth]))
+    assert np.linalg.norm(found.position_um[0] - truth) < 0.08
+
+
 def test_windows_around_one_particle_are_merged_and_two_particles_are_not():
     one, other = np.array([2.3, 1.6, 3.1]), np.array([2.3, 4.2, 3.1])
     aside = np.array([0.0, 0.36, 0.0])
