@@ -81,3 +81,11 @@ def test_models_are_only_those_that_are_listed(house, tmp_path) -> None:
     assert house.offers.model(ADA, "tissue-texture") == "tissue-texture"
     with pytest.raises(GraticuleError, match="no such model"):
         house.offers.model(ADA, str(tmp_path / "other.safetensors"))
+
+
+@pytest.mark.parametrize("choice", ["corrected:beads", "corrected:../../outside", "server:../work"])
+def test_a_dataset_that_is_not_offered_is_refused_and_nothing_is_written(house, tmp_path, choice) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(GraticuleError):
+        house.offers.dataset(ADA, choice)
+    assert sorted(tmp_path.rglob("*")) == before

@@ -134,8 +134,13 @@ class Offers:
         if not choice.startswith(CORRECTED):
             return self.root.resolve(choice.removeprefix(OURS))
         workspace, task = self.workspaces.of(user), choice.removeprefix(CORRECTED)
+        folders = [folder for kind, folder in self._corrected(user) if kind == task]
+        if not folders:
+            raise UnknownNameError(
+                "found nothing of that task that you corrected; need one of those listed; choose one"
+            )
         out = workspace.folder / "datasets" / f"{task}-{secrets.token_hex(4)}"
-        collect([folder for kind, folder in self._corrected(user) if kind == task], out)
+        collect(folders, out)
         return out
 
     def _corrected(self, user: str) -> list[tuple[str, Path]]:
