@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 from graticule.errors import SettingsError
 from graticule.example import Example
@@ -302,6 +302,40 @@ class Recipe:
     held_out: float = 0.25
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which values of a setting are tried when settings are searched for: see `Searched`.
+
+    Attributes
+    ----------
+    low, high
+        Least and largest value of a number; both may be drawn.
+    kind
+        How numbers are drawn: "even", "log" (as often from 1 to 10 as from 10 to 100), or "whole" numbers, evenly.
+    values
+        All there are, in place of a range.
+    """
+
+    low: float = 0.0
+    high: float = 0.0
+    kind: Literal["even", "log", "whole"] = "even"
+    values: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.values and (self.low or self.high):
+            raise ValueError(f"found values {self.values} and a range; give one of them")
+        if not self.values and not self.low < self.high:
+            raise ValueError(f"found a range from {self.low} to {self.high}; need two numbers, the smaller one first")
+        if self.kind == "log" and self.low <= 0:
+            raise ValueError(f"found a logarithmic range from {self.low}; need one above 0")
+
+    def including(self, value: Any) -> Choice:
+        """The same, widened where it has to be to hold `value`."""
+        if self.values:
+            return self if value in self.values else replace(self, values=(value, *self.values))
+        return replace(self, low=min(self.low, value), high=max(self.high, value))
+
+
 class Task(Protocol):
     """Enough to predict and to judge: a frozen dataclass whose fields are the settings a user may choose."""
 
@@ -488,3 +522,10 @@ class Trainable(Task, Protocol):
     def loss(self, maps: Tensor, target: Tensor, known: Tensor) -> Tensor:
         """Scalar. `known`, ``(B, 1, *cells)``, is 0 where the annotation is silent."""
         ...
+
+
+class Searched(Trainable, Protocol):
+    """A task that says which of its settings are worth a search, and among which values."""
+
+    searched: ClassVar[Mapping[str, Choice]]
+    """By the setting's name. What a search chooses by is the score on held-out images, so a task needs some."""

@@ -23,7 +23,7 @@ from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.metrics import detection
 from graticule.results import Points, Result
-from graticule.task import Augment, Forward, Grid, Levels, Phase, Recipe, Scores, Shown, Weights
+from graticule.task import Augment, Choice, Forward, Grid, Levels, Phase, Recipe, Scores, Shown, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,6 +92,17 @@ class Beads:
     name: ClassVar[str] = "beads"
     objective: ClassVar[str] = "f1"
     adjustable: ClassVar[tuple[str, ...]] = ("thresholds", "suppression")
+    searched: ClassVar[Mapping[str, Choice]] = {
+        "learning_rate": Choice(3e-4, 1e-2, "log"),
+        "batch": Choice(4, 12, "whole"),
+        "width": Choice(values=(0.25, 0.5, 1.0)),
+        "neck_channels": Choice(values=(32, 64, 96)),
+        "neck_rounds": Choice(1, 3, "whole"),
+        "patch_px": Choice(values=(128, 192, 256)),
+        "average": Choice(values=(0.0, 0.95, 0.98, 0.99)),
+        "mining": Choice(0.4, 0.9),
+        "paste": Choice(0.0, 0.8),
+    }
     methods: ClassVar[str] = (
         "a convolutional network that predicts object centres as a heatmap (CenterNet, Zhou et al. 2019, arXiv:1904.07850) "
         "with a residual encoder (He et al. 2016, doi:10.1109/CVPR.2016.90) and a bidirectional feature pyramid (Tan et al. "

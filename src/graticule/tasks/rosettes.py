@@ -26,6 +26,7 @@ from graticule.results import Labels, Result
 from graticule.task import (
     DRAWN,
     Augment,
+    Choice,
     Description,
     Forward,
     Grid,
@@ -107,6 +108,17 @@ class Rosettes:
         "an Attention U-Net (Oktay et al. 2018, arXiv:1804.03999) that outlines rosettes on pictures of cell boundaries"
     )
     handed_on: ClassVar[tuple[str, ...]] = ("channels", "cell_px")
+    searched: ClassVar[Mapping[str, Choice]] = {
+        "learning_rate": Choice(3e-4, 1e-2, "log"),
+        "weight_decay": Choice(1e-5, 1e-1, "log"),
+        "cell_px": Choice(18.0, 34.0),
+        "batch": Choice(2, 8, "whole"),
+        "mining": Choice(0.2, 0.8),
+        "elastic": Choice(0.0, 0.5),
+        "affine": Choice(0.0, 0.7),
+        "dropout": Choice(0.0, 0.4),
+        "average": Choice(values=(0.0, 0.9, 0.97, 0.99)),
+    }
 
     classes: tuple[str, ...] = ("rosette",)
     cells: Source = "auto"

@@ -23,7 +23,7 @@ from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.metrics import overlap
 from graticule.results import Labels, Result
-from graticule.task import Augment, Forward, Grid, Levels, Phase, Recipe, Regions, Scores, Shown, Weights
+from graticule.task import Augment, Choice, Forward, Grid, Levels, Phase, Recipe, Regions, Scores, Shown, Weights
 from graticule.tasks.masking import by_plane
 from graticule.tasks.tissue_texture import TissueTexture
 
@@ -104,6 +104,15 @@ class Tissue:
     objective: ClassVar[str] = "dice"
     adjustable: ClassVar[tuple[str, ...]] = ("thresholds", "min_region_um", "fill_holes", "keep_largest", "grow_um")
     handed_on: ClassVar[tuple[str, ...]] = ("channels", "norm", "working_nm")
+    searched: ClassVar[Mapping[str, Choice]] = {
+        "learning_rate": Choice(2e-4, 1e-2, "log"),
+        "weight_decay": Choice(1e-6, 1e-1, "log"),
+        "batch": Choice(2, 8, "whole"),
+        "mining": Choice(0.2, 0.8),
+        "zoom": Choice(0.0, 0.4),
+        "average": Choice(values=(0.0, 0.9, 0.97, 0.99)),
+        "channels": Choice(values=((8, 16, 32, 64, 128), (16, 32, 64, 128), (16, 32, 64, 128, 256))),
+    }
     methods: ClassVar[str] = (
         "a residual U-Net (Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28; Kerfoot et al. 2019, "
         "doi:10.1007/978-3-030-12029-0_40) that outlines classes of material voxel by voxel"
