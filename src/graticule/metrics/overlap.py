@@ -1,4 +1,11 @@
-"""How well outlined voxels agree: Dice and Jaccard, by class and pooled."""
+"""How well outlined voxels agree: Dice and Jaccard, by class and pooled.
+
+Of what was found, A, and what is true, B, Dice is 2 |A ∩ B| / (|A| + |B|): voxels that both have count once in either, so
+that two equal masks score 1. Now and then it is written with the union below the line, 2 |A ∩ B| / |A ∪ B|. That is twice
+the Jaccard index: two equal masks score 2, and two that share a third of their union, which Dice calls 0.5, score 0.67. Nor
+is log(1 - Dice) a loss: it falls without bound as Dice nears 1, so that what is nearly perfect pulls hardest and a perfect
+patch is minus infinity; 1 - Dice is bounded, and what `losses.overlap` uses.
+"""
 
 from __future__ import annotations
 
