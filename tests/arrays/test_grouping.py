@@ -45,14 +45,38 @@ def blob(centre, shape=(24, 26, 28), sigma=2.0):
 @settings(max_examples=15, deadline=None)
 @given(st.tuples(*[st.floats(8, 15)] * 3), st.tuples(*[st.floats(-2, 2)] * 3))
 def test_a_place_near_a_particle_moves_to_its_centre_between_voxels(centre, off):
-    there = recentred(blob(centre), np.array([np.add(centre, off)]), 5.0)
-    assert np.linalg.norm(there[0] - centre) < 0.12 + 0.1 * np.linalg.norm(off)
+    there = recentred(blob(centre), np.array([np.add(centre, off)]), window=5.0, limit=4.0)
+    assert np.linalg.norm(there[0] - centre) < 0.2
+
+
+@pytest.mark.parametrize("ground", [-1.0, 0.0, 3.0])
+def test_what_the_light_lies_on_does_not_count(ground):
+    there = recentred(blob((12, 12, 12)) + np.float32(ground), np.array([[13.0, 11.5, 12.0]]), window=5.0, limit=4.0)
+    assert np.allclose(there, 12, atol=0.2)
+
+
+def test_a_place_whose_light_is_further_away_than_the_limit_stays():
+    beside = np.array([[12.0, 9.0, 12.0]])
+    assert np.array_equal(recentred(blob((12, 12, 12)), beside, window=5.0, limit=1.0), beside)
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_of_two_that_touch_each_keeps_its_own_light(order):
+    pair = np.array([[12.0, 9.0, 12.0], [12.0, 16.0, 12.0]])
+    light = blob(pair[0]) + 2 * blob(pair[1])
+    begun = pair + np.array([[0, 0.5, 0.5], [0.5, 0, -0.5]])
+    there = recentred(light, begun[order], window=5.0, limit=3.0)
+    assert np.linalg.norm(there - pair[order], axis=1).max() < 0.5
+    alone = recentred(light, begun[:1], window=5.0, limit=20.0)
+    assert np.linalg.norm(alone[0] - pair[0]) > 1.0, "unless the other is unknown"
 
 
 def test_a_place_in_the_dark_stays_and_none_leaves_the_image():
-    assert recentred(np.zeros((8, 8), np.float32), np.array([[3.0, 4.0]]), 3.0).tolist() == [[3.0, 4.0]]
-    edge = recentred(blob((0, 0, 0)), np.array([[1.0, 0.0, 0.0]]), 4.0)
+    dark = recentred(np.zeros((8, 8), np.float32), np.array([[3.0, 4.0]]), window=3.0, limit=2.0)
+    assert dark.tolist() == [[3.0, 4.0]]
+    edge = recentred(blob((0, 0, 0)), np.array([[1.0, 0.0, 0.0]]), window=4.0, limit=2.0)
     assert (edge >= 0).all()
+    assert recentred(blob((0, 0, 0)), np.zeros((0, 3)), window=4.0, limit=2.0).shape == (0, 3)
 
 
 @pytest.mark.parametrize(("gain", "offset"), [(1.0, 0.0), (7.0, 100.0)])

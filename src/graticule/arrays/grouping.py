@@ -14,6 +14,7 @@ from graticule.image import Array, Floats
 
 MOST_STEPS = 10
 SETTLED_PX = 0.01
+GROUND = 20  # percentile of the light around a particle that is not its own
 GREYS = 64  # levels of a local histogram
 
 
@@ -43,38 +44,57 @@ def merged(positions: Array, heights: Array, within: float) -> tuple[Array, Arra
     return np.stack(places, axis=1)[order], highest[order]
 
 
-def recentred(light: Floats, places: Array, radius: float) -> Array:
+def recentred(light: Floats, places: Array, *, window: float, limit: float) -> Array:
     """Each of `places` ``(N, ndim)`` moved to the centre of mass of the `light` around it, again and again until it rests.
 
-    `light` ``(*space)`` counts above the median of what is seen, within `radius` voxels. No place moves further than
-    `radius` from where it was, nor out of the image; where there is no light it stays.
+    Parameters
+    ----------
+    light
+        ``(*space)``. It counts above the ground: what a fifth of the voxels around is darker than.
+    window
+        Voxels to each side that are looked at: half a particle. What is nearer to another of `places` counts for that one.
+    limit
+        Voxels that a place may move. What would move further stays where it was: its light is not its own.
+
+    Where there is no light, a place stays.
     """
-    return np.array([_recentred(light, place, radius) for place in places]).reshape(places.shape)
+    if not len(places):
+        return np.asarray(places, float)
+    tree = cKDTree(places)
+    moved = []
+    for number, place in enumerate(np.asarray(places, float)):
+        near = [other for other in tree.query_ball_point(place, 2 * window + limit) if other != number]
+        moved.append(_recentred(light, place, np.asarray(places)[near], window, limit))
+    return np.array(moved)
 
 
-def _recentred(light: Floats, begun: Array, radius: float) -> Array:
-    here: Array = np.asarray(begun, float)
+def _recentred(light: Floats, begun: Array, others: Array, window: float, limit: float) -> Array:
+    here = begun
     for _ in range(MOST_STEPS):
-        low = np.maximum(np.ceil(here - radius), 0).astype(int)
-        high = np.minimum(np.floor(here + radius) + 1, light.shape).astype(int)
-        if (high <= low).any():
-            return np.asarray(begun, float)
-        window = light[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].astype(float)
-        axes = np.meshgrid(*[np.arange(a, b) for a, b in zip(low, high, strict=True)], indexing="ij")
-        squares = sum((axis - h) ** 2 for axis, h in zip(axes, here, strict=True))
-        # Weighed down towards the rim, so that a neighbour that is half in sight does not draw.
-        weight = np.clip(window - np.median(window), 0, None) * np.clip(1 - squares / radius**2, 0, None)
-        total = weight.sum()
-        if not total > 0:
-            return here
-        there = np.array([(weight * axis).sum() / total for axis in axes])
-        drift = there - begun
-        far = float(np.linalg.norm(drift))
-        there = begun + drift * min(1.0, radius / far) if far > 0 else there
+        there = _centre_of_mass(light, here, others, window)
+        if np.linalg.norm(there - begun) > limit:
+            return begun
         if np.linalg.norm(there - here) < SETTLED_PX:
             return there
         here = there
     return here
+
+
+def _centre_of_mass(light: Floats, here: Array, others: Array, window: float) -> Array:
+    """Of the light within `window` voxels of `here` that no place of `others` ``(M, ndim)`` is nearer to."""
+    low = np.maximum(np.ceil(here - window), 0).astype(int)
+    high = np.minimum(np.floor(here + window) + 1, light.shape).astype(int)
+    if (high <= low).any():
+        return here
+    seen = light[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].astype(float)
+    axes = np.meshgrid(*[np.arange(a, b) for a, b in zip(low, high, strict=True)], indexing="ij")
+    voxels = np.stack(axes, axis=-1).reshape(-1, len(here))
+    away = np.linalg.norm(voxels - here, axis=1)
+    own = away <= window
+    if len(others):
+        own &= away <= np.linalg.norm(voxels[:, None] - others[None], axis=2).min(axis=1)
+    mass = np.clip(seen.ravel() - np.percentile(seen, GROUND), 0, None) * own
+    return (mass[:, None] * voxels).sum(axis=0) / mass.sum() if mass.sum() > 0 else here
 
 
 def equalised_at(light: Floats, places: Array, reach: int, limit: float) -> Array:

@@ -45,7 +45,8 @@ ERODED, OPENED, GROWN = 1, 1, 2  # voxels
 MARKED_WITHIN = 0.15  # diameters from a click within which a window is centred on it
 BESIDE = (0.24, 0.38)  # diameters from a click between which no other particle can have its centre
 REACH = 0.195  # radius of what a network ends up calling centred: between the two
-DRIFT = 0.12  # diameters that a centre may move towards the light
+LIT_WITHIN = 0.5  # diameters from a centre that its light is looked for
+DRIFT = 0.2  # diameters that a centre may move towards the light
 SHIFTED = 0.3  # diameters that a click may lie off the middle of a patch, along each axis
 LEAST_PRIOR, MOST_PRIOR = 1e-4, 0.5
 
@@ -99,7 +100,7 @@ class Particles:
     merge
         Tops closer than this share of the diameter are one particle, at their mean place; 0: none are merged.
     recentre
-        Move each particle to the centre of mass of the light around it.
+        Move each particle to the centre of mass of the light around it, unless that is far off.
     intensity_filter
         Drop what is dark among its surroundings: local equalisation, Otsu's threshold.
     net
@@ -213,7 +214,8 @@ class Particles:
     def grid(self) -> Grid:
         spacing = self.window_nm * NM / self.window_px
         around = max(self.window_px // 2, ground_reach(self._sigma_px) + 2 * ERODED + 2 * OPENED + GROWN)
-        merging = (self.suppression + 2 * self.merge + DRIFT) * self.diameters_nm[0] * NM / spacing
+        recentring = (2 * LIT_WITHIN + DRIFT) if self.recentre else 0.0
+        merging = (self.suppression + 2 * self.merge + recentring) * self.diameters_nm[0] * NM / spacing
         reach = around + max(int(merging) + 1, self._stride * (self._equalised_reach + 2))
         return Grid(
             spacing_um=(spacing,) * self.dimensions,
@@ -371,7 +373,7 @@ class Particles:
         if self.merge and len(places):
             places, heights = merged(places, heights, self.merge * diameter)
         if self.recentre and len(places):
-            places = recentred(light, places, DRIFT * diameter)
+            places = recentred(light, places, window=LIT_WITHIN * diameter, limit=DRIFT * diameter)
         if self.intensity_filter and len(places):
             bright = equalised_at(light, places, self._equalised_reach, EQUALISED_LIMIT) >= dim.flat[0]
             places, heights = places[bright], heights[bright]
