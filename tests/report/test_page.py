@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from io import BytesIO
 from xml.etree import ElementTree
 
@@ -78,6 +79,19 @@ def test_crops_of_a_volume_show_the_plane_the_object_lies_in() -> None:
     bright, dark = crops(image, np.array([[3.0, 10, 10], [1.0, 10, 10]]), ["", ""], view_um=6)
     assert np.asarray(open_picture(BytesIO(bright.data))).min() == 255
     assert np.asarray(open_picture(BytesIO(dark.data))).max() == 0
+
+
+def test_crops_show_the_outlines_of_numbered_objects_in_colours() -> None:
+    grey = Image(np.full((1, 20, 20), 100, np.uint8), "zyx", (1.0, 1.0, 1.0))
+    found, true = (np.zeros((1, 20, 20), np.uint8) for _ in range(2))
+    found[0, 5:15, 5:10], found[0, 5:15, 10:15], true[0, 2:18, 2:18] = 1, 2, 7
+    outlines = [replace(grey, data=data) for data in (found, true)]
+    [picture] = crops(grey, np.array([[0.0, 10, 10]]), [""], view_um=20, outlines=outlines)
+    pixels = np.asarray(open_picture(BytesIO(picture.data))).astype(int)
+    blue, orange = pixels[..., 2] > pixels[..., 0] + 50, pixels[..., 0] > pixels[..., 2] + 50
+    times = pixels.shape[0] // 20
+    assert blue[10 * times, [5 * times, 10 * times - 1, 10 * times]].all() and orange[2 * times, 10 * times]
+    assert not (blue | orange)[10 * times, 7 * times] and not (blue | orange)[:times].any()
 
 
 def test_a_method_that_is_right_as_often_as_it_says_is_calibrated() -> None:

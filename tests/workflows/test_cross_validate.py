@@ -4,7 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from graticule.cli.cross_validate import summary
 from graticule.errors import DatasetError
+from graticule.metrics.detection import Tally
 from graticule.simulate import TissueScenes
 from graticule.tasks.beads import Beads
 from graticule.tasks.rosettes import Rosettes
@@ -108,3 +110,14 @@ def test_of_proposals_a_line_tells_events():
     events = module.CrossValidation((report, report), 0).events()
     assert (events.tp, events.fp, events.fn) == (8, 2, 2)
     assert module.CrossValidation((replace(report, scores={"f1": 1.0}),), 0).events() is None
+
+
+def test_of_single_objects_a_line_tells_how_many_are_met_split_and_merged():
+    counts = {"objects_met": 4.0, "objects_true": 5.0, "objects_false": 1.0, "splits": 1.0, "merges": 0.0}
+    scores = {"object_f1": 0.8, "dice": 0.7, **counts}
+    report = module.FoldReport(module.Fold(("a",), ("b",)), (), {}, scores, {}, 12.0)
+    assert "object F1 0.800 (met 4 of 5, false 1, split 1, merged 0)  Dice 0.700" in module.line(report)
+    total = module.CrossValidation((report, report), 0)
+    assert total.events() is None
+    assert total.objects() == Tally(8, 2, 2)
+    assert any("objects" in said and "missed 2" in said for said in summary("set", [total]))

@@ -10,8 +10,10 @@ import tifffile
 
 from graticule.example import Example
 from graticule.image import Image
+from graticule.metrics import instances
 from graticule.metrics.events import Froc
 from graticule.results import Labels
+from graticule.task import Regions
 from graticule.tasks.rosettes import Rosettes
 from graticule.tasks.tissue import Tissue
 from graticule.workflows.evaluate_labels import judged_labels, rows, verdict, write_label_evaluation
@@ -119,3 +121,51 @@ def test_of_proposals_events_are_told_before_pixels_and_drawn_whole(tmp_path):
     assert float(pooled["tp"]) == 90
     assert json.loads((tmp_path / "out" / "scores.json").read_text())["froc"]["recall"] == [0.5, 1.0]
     assert (tmp_path / "out" / "froc.png").stat().st_size > 1000
+
+
+class Organelles:
+    """As much of a task as judging single objects needs."""
+
+    name = "organelles"
+    regions = Regions(numbered=True, kinds=("mitochondrion",))
+
+    def score(self, found, truth):
+        return instances.scores(found, truth, ("mitochondrion",))
+
+
+def test_of_single_objects_each_is_told_worst_first_and_drawn_by_what_became_of_it(tmp_path):
+    truth = example(proposals(2, 40), "a")
+    found = labels(proposals(3, 20))
+    done = judged_labels(Organelles(), [truth], [found])
+    assert done.columns[:3] == ("objects_true", "objects_found", "objects_met")
+    write_label_evaluation(done, tmp_path / "out", {})
+    (_, pooled) = table_of(tmp_path / "out" / "scores.csv")
+    assert [float(pooled[key]) for key in ("objects_true", "objects_met", "objects_false", "object_f1")] == [
+        2,
+        1,
+        1,
+        0.5,
+    ]
+    assert float(pooled["boundary_nm"]) > 0 and float(pooled["tp"]) == 90
+    rows = table_of(tmp_path / "out" / "worst.csv")
+    assert [(row["verdict"], row["object"], row["found"]) for row in rows] == [
+        ("missed", "2", ""),
+        ("false", "", "2"),
+        ("found", "1", "1"),
+    ]
+    assert float(rows[0]["true_um2"]) == pytest.approx(100 * 0.04**2)
+    assert (float(rows[0]["x_um"]), float(rows[0]["y_um"])) == pytest.approx((45 * 0.04, 10 * 0.04), abs=0.05)
+    pictures = {path.name for path in (tmp_path / "out" / "errors").iterdir()}
+    assert pictures == {"missed-01 a 2.png", "false-01 a 2.png"}
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Object F1 0.500 at IoU 0.5" in page and "2 of 3 objects are not simply found" in page
+    assert (tmp_path / "out" / "overlays" / "a.png").is_file()
+
+
+def test_of_several_images_the_worst_objects_of_all_come_first(tmp_path):
+    truth = [example(proposals(2, 40), name) for name in "ab"]
+    done = judged_labels(Organelles(), truth, [labels(proposals(2, 40)), labels(proposals(2))])
+    write_label_evaluation(done, tmp_path / "out", {})
+    rows = table_of(tmp_path / "out" / "worst.csv")
+    assert (rows[0]["image"], rows[0]["verdict"]) == ("b", "missed")
+    assert len(rows) == 4 and done.pooled["objects_met"] == 3

@@ -142,6 +142,15 @@ def test_a_cross_validation_s_page_has_every_fold(tmp_path: Path) -> None:
     assert "Every fold, seed 1" in said and "seeds: 0.850 to 0.850" in said
 
 
+def test_of_single_objects_every_fold_tells_how_many_there_were(tmp_path: Path) -> None:
+    scores = {"dice": 0.9, "object_f1": 0.875, "objects_true": 8, "objects_met": 7, "objects_false": 1, "splits": 0}
+    fold = {"held_out": ["S1"], "scores": scores}
+    runs = [{"seed": 0, "folds": [fold], "pooled": {"all": {"f1": 0.9}}}]
+    (tmp_path / "summary.json").write_text(json.dumps({"dataset": "organelles", "runs": runs}))
+    write_report(tmp_path)
+    assert "S1 0.875 8 7 1 0" in words(tmp_path)
+
+
 def test_a_folder_of_predictions_is_reported_image_by_image_and_others_are_refused(tmp_path: Path) -> None:
     folder = predicted(tmp_path, scattered(4).image)
     assert runs_in(folder.parent) == [folder] == runs_in(folder)

@@ -115,6 +115,7 @@ def summary(name: str, done: Sequence[CrossValidation]) -> list[str]:
             classical = each.pooled("baseline").items()
             lines += [_pooled_line(f"baseline, {kind or 'all'}", tally, figure) for kind, tally in classical]
         met = {"events": each.events(), "baseline, events": each.events("baseline")}
+        met |= {"objects": each.objects(), "baseline, objects": each.objects("baseline")}
         lines += [_pooled_line(what, tally, "F1  ") for what, tally in met.items() if tally is not None]
     if len(done) > 1:
         f1 = [each.pooled()[""].f1 for each in done]

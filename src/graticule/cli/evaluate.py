@@ -38,7 +38,8 @@ def evaluate(
 
     An object counts as found if exactly one finding of its class lies close enough (the model's match_nm); outlines are
     compared voxel by voxel (Dice, Jaccard); an object that is proposed with an outline is met if exactly one proposal
-    agrees with it at least roughly (a fifth of what either covers). Where the annotation is not complete (outside
+    agrees with it at least roughly (a fifth of what either covers); an object that is outlined by itself counts as found if
+    a found one covers more than half of what either covers. Where the annotation is not complete (outside
     masks/), nothing counts as false.
 
     Parameters
@@ -117,11 +118,14 @@ def _of_labels(
 
 
 def show_labels(voice: Voice, done: LabelEvaluation) -> None:
-    """A line for every class of every image, then all images together; of proposals, what became of events."""
+    """A line for every class of every image, then all images together; of single objects, what became of them."""
     from graticule.workflows.evaluate_labels import rows
 
     if "event_f1" in done.pooled:
         _show_events(voice, done)
+        return
+    if "object_f1" in done.pooled:
+        _show_objects(voice, done)
         return
     head = ("image", "class", "Dice", "Jaccard", "precision", "recall", "right", "false", "missed")
     lines = []
@@ -146,6 +150,17 @@ def _show_events(voice: Voice, done: LabelEvaluation) -> None:
         f"touched, {s['covered_10']:.1%} covered by at least 10 %, {s['covered_40']:.1%} by more than 40 %, "
         f"{s['covered_80']:.1%} by more than 80 %"
     )
+
+
+def _show_objects(voice: Voice, done: LabelEvaluation) -> None:
+    head = ("image", "objects", "met", "false", "splits", "merges", "F1", "F1 at .75", "AP", "PQ", "off by nm", "Dice")
+    keys = ("object_f1", "object_f1_75", "ap", "pq")
+    lines = []
+    for image, scores in (*done.by_image.items(), ("all images", done.pooled)):
+        counts = [f"{scores[key]:.0f}" for key in ("objects_true", "objects_met", "objects_false", "splits", "merges")]
+        off = f"{scores['boundary_nm']:.1f}" if "boundary_nm" in scores else ""
+        lines.append((image, *counts, *(f"{scores[key]:.3f}" for key in keys), off, f"{scores['dice']:.4f}"))
+    voice.table(head, lines)
 
 
 def show(voice: Voice, done: Evaluation) -> None:

@@ -75,10 +75,18 @@ class CrossValidation:
 
     def events(self, of: str = "scores") -> Tally | None:
         """Of proposals: events met, false proposals and events not met, of all folds together; else None."""
+        return self._counted(of, "event_f1", ("met", "false", "events"))
+
+    def objects(self, of: str = "scores") -> Tally | None:
+        """Of single objects: those met, false ones and those not met, of all folds together; else None."""
+        return self._counted(of, "object_f1", ("objects_met", "objects_false", "objects_true"))
+
+    def _counted(self, of: str, figure: str, names: tuple[str, str, str]) -> Tally | None:
         each: list[Scores] = [getattr(fold, of) for fold in self.folds]
-        if not all("event_f1" in scores for scores in each):
+        if not all(figure in scores for scores in each):
             return None
-        return pooled(Tally(int(s["met"]), int(s["false"]), int(s["events"] - s["met"])) for s in each)
+        counts = ([int(scores[name]) for name in names] for scores in each)
+        return pooled(Tally(met, false, true - met) for met, false, true in counts)
 
 
 def cross_validate(
@@ -174,7 +182,9 @@ def one_fold(
 
 def called(task: Task | type[Task]) -> str:
     """What people call the figure that a task goes by."""
-    return {"f1": "F1", "event_f1": "event F1"}.get(task.objective, task.objective.capitalize())
+    return {"f1": "F1", "event_f1": "event F1", "object_f1": "object F1", "pq": "PQ"}.get(
+        task.objective, task.objective.capitalize()
+    )
 
 
 def _held_out_scores(
@@ -212,8 +222,8 @@ def _baseline_scores(task: Task, inside: Sequence[Example], outside: Sequence[Ex
 def line(report: FoldReport) -> str:
     """One fold in one line."""
     s, b = report.scores, report.baseline
-    if "event_f1" in s:
-        return _event_line(report)
+    if "event_f1" in s or "object_f1" in s:
+        return _object_line(report)
     figure, name = ("f1", "F1") if "f1" in s else ("dice", "Dice")
     text = f"{' '.join(report.fold.held_out):<12} {name} {s[figure]:.3f}  P {s['precision']:.3f}  R {s['recall']:.3f}"
     text += f"  (right {s['tp']:.0f}, false {s['fp']:.0f}, missed {s['fn']:.0f})"
@@ -222,9 +232,14 @@ def line(report: FoldReport) -> str:
     return f"{text}  {report.seconds:.0f} s"
 
 
-def _event_line(report: FoldReport) -> str:
+def _object_line(report: FoldReport) -> str:
+    """Events or objects."""
+
     def said(s: Scores) -> str:
-        return f"event F1 {s['event_f1']:.3f} (met {s['met']:.0f} of {s['events']:.0f}, false {s['false']:.0f})"
+        if "event_f1" in s:
+            return f"event F1 {s['event_f1']:.3f} (met {s['met']:.0f} of {s['events']:.0f}, false {s['false']:.0f})"
+        counts = f"met {s['objects_met']:.0f} of {s['objects_true']:.0f}, false {s['objects_false']:.0f}"
+        return f"object F1 {s['object_f1']:.3f} ({counts}, split {s['splits']:.0f}, merged {s['merges']:.0f})"
 
     text = f"{' '.join(report.fold.held_out):<12} {said(report.scores)}  Dice {report.scores['dice']:.3f}"
     return f"{text}  {f'baseline {said(report.baseline)}  ' if report.baseline else ''}{report.seconds:.0f} s"

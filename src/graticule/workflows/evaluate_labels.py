@@ -1,6 +1,7 @@
 """How right outlines are on annotated images that the model has not seen: Dice and Jaccard, voxel by voxel.
 
-Where single objects are proposed, also how many of the true ones are met, and how many proposals are false.
+Where single objects are proposed or outlined, also how many of the true ones are met, how many found ones are false, and
+what became of each.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from graticule.checkpoint import Checkpoint
 from graticule.example import Example
 from graticule.image import Array, Image
 from graticule.io import tiff
-from graticule.metrics import events
+from graticule.metrics import events, instances
 from graticule.metrics.events import Froc, froc
 from graticule.metrics.overlap import overlap, true_labels
 from graticule.report.froc import draw_froc
@@ -33,6 +34,7 @@ from graticule.workflows.predict import joint_task, on_voxels_of, predict, predi
 from graticule.workflows.provenance import made_on
 from graticule.workflows.report import write_report
 from graticule.workflows.results import MARK, result_folder
+from graticule.workflows.worst_objects import write_worst_objects
 
 Say = Callable[[str], None]
 
@@ -43,6 +45,13 @@ EVENT_COLUMNS = (
     *("touched", "untouched", "covered_10", "covered_40", "covered_80"),
 )
 """Before the others, where objects are proposed."""
+
+OBJECT_COLUMNS = (
+    *("objects_true", "objects_found", "objects_met", "objects_false", "splits", "merges"),
+    *("object_f1", "object_precision", "object_recall", "object_f1_75", "ap", "pq", "sq", "rq"),
+    *("boundary_nm", "boundary_nm_95"),
+)
+"""Before the others, where objects are outlined each by itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +82,8 @@ class LabelEvaluation:
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the figures, in the order of a table's columns."""
-        return (*EVENT_COLUMNS, *COLUMNS) if "event_f1" in self.pooled else COLUMNS
+        first = {"event_f1": EVENT_COLUMNS, "object_f1": OBJECT_COLUMNS}
+        return (*(name for figure, names in first.items() if figure in self.pooled for name in names), *COLUMNS)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -133,7 +143,8 @@ def judged_labels(
 ) -> LabelEvaluation:
     """The evaluation of outlines, wherever they come from."""
     by_image = {e.name: task.score([one], [e]) for one, e in zip(found, examples, strict=True)}
-    return LabelEvaluation(task, tuple(examples), tuple(found), task.score(found, examples), by_image, seconds)
+    pooled = by_image[examples[0].name] if len(examples) == 1 else task.score(found, examples)
+    return LabelEvaluation(task, tuple(examples), tuple(found), pooled, by_image, seconds)
 
 
 def rows(done: LabelEvaluation) -> list[tuple[str, str, dict[str, float]]]:
@@ -156,7 +167,8 @@ def write_label_evaluation(
 ) -> None:
     """Figures as JSON and CSV, and each image with the outlines of what was right, false and missed.
 
-    Where objects are proposed, also the curve of recall against false proposals; outlines are then of whole objects.
+    Where objects are proposed, also the curve of recall against false proposals; outlines are then of whole objects. Where
+    objects are outlined each by itself, also a table of what became of each, and pictures of the worst.
 
     With `patch`, also what was found and what is true in each patch of that size, as TIFF.
     """
@@ -169,9 +181,11 @@ def write_label_evaluation(
         if done.curve is not None:
             dot = done.pooled["false_per_image"], done.pooled["event_recall"]
             draw_froc(done.curve, dot, aside / "froc.png")
+        if "object_f1" in done.pooled:
+            write_worst_objects(done.found, done.examples, aside)
         for found, example in zip(done.found, done.examples, strict=True):
             path = aside / "overlays" / f"{example.name}.png"
-            judged = _of_objects(found, example) if done.task.regions.counted else verdict(found, example)  # type: ignore[attr-defined]
+            judged = _verdict_of(done, found, example)
             draw_outlines(_shown(done.task, example.image), judged, path, kinds=VERDICT, title=example.name)
         about = {"command": "evaluate", **made_on(), **facts, "seconds": round(done.seconds, 2)}
         (aside / MARK).write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -188,8 +202,13 @@ def verdict(found: Labels, example: Example) -> Image:
     return replace(found.image, data=judged)
 
 
-def _of_objects(found: Labels, example: Example) -> Image:
-    return replace(found.image, data=events.verdict(found, example))
+def _verdict_of(done: LabelEvaluation, found: Labels, example: Example) -> Image:
+    """Of whole objects where objects are judged, else voxel by voxel."""
+    if "object_f1" in done.pooled:
+        return replace(found.image, data=instances.verdict(found, example))
+    if done.task.regions.counted:  # type: ignore[attr-defined]
+        return replace(found.image, data=events.verdict(found, example))
+    return verdict(found, example)
 
 
 def _shown(task: Task, image: Image) -> Image:

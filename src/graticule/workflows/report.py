@@ -29,7 +29,7 @@ from graticule.review.item import as_points
 from graticule.statistics.intervals import poisson
 from graticule.tasks import LABEL_FREE, TASKS
 from graticule.workflows.collect import reach_um
-from graticule.workflows.results import ERRORS, MARK, VERDICTS
+from graticule.workflows.results import ERRORS, MARK, VERDICTS, WORST
 from graticule.workflows.review import TABLE, Reviewed, load_result, result_of, results_in, reviews
 
 REPORT, FOLDS = "report.html", "summary.json"
@@ -38,8 +38,25 @@ SHOWN = 14
 """Objects of each end in the gallery."""
 UNSURE = 0.1
 """Confidences this near a threshold are called unsure."""
-NAMES = {"tp": "right", "fp": "false", "fn": "missed", "f1": "F1", "ap": "AP"}
+NAMES = {
+    "tp": "right",
+    "fp": "false",
+    "fn": "missed",
+    "f1": "F1",
+    "ap": "AP",
+    "pq": "PQ",
+    "sq": "SQ",
+    "rq": "RQ",
+    "iou": "IoU",
+    "um": "µm",
+    "um2": "µm²",
+    "um3": "µm³",
+}
+COUNTS = ("tp", "fp", "fn", "objects_true", "objects_met", "objects_false", "splits", "merges")
 MOST_OVERLAYS = 12
+UNITS = ("_um", "_um2", "_um3")
+MOST_ROWS = 20
+"""Of the table of the worst objects."""
 LARGEST_TABLE = 100_000_000
 """Bytes: about a million objects."""
 DIAMETERS_SHOWN = 5
@@ -308,6 +325,8 @@ def _of_evaluation(folder: Path, run: dict[str, Any], name: str) -> Page:
     pooled, classes = scores["pooled"], scores["classes"]
     figure = "f1" if "f1" in pooled else "dice"
     said = f"{figure.capitalize()} {pooled[figure]:.3f}" if figure in pooled else "No figure"
+    if "object_f1" in pooled:
+        said = f"Object F1 {pooled['object_f1']:.3f} at IoU 0.5, {said}"
     parts = [
         Section(
             "How right it is",
@@ -334,7 +353,13 @@ def _of_evaluation(folder: Path, run: dict[str, Any], name: str) -> Page:
 def _scored(path: Path) -> Table:
     with path.open(encoding="utf-8", newline="") as file:
         head, *rows = list(csv.reader(file))
-    return Table(tuple(NAMES.get(name, name) for name in head), tuple(tuple(map(_rounded, row)) for row in rows))
+    return Table(tuple(map(_titled, head)), tuple(tuple(map(_rounded, row)) for row in rows))
+
+
+def _titled(name: str) -> str:
+    """A column's name for people: ``true_um3`` is true µm³."""
+    words = name.split("_") if name.startswith(("object", "boundary")) or name.endswith(UNITS) else [name]
+    return " ".join(NAMES.get(word, word) for word in words)
 
 
 def _rounded(cell: str) -> str:
@@ -378,11 +403,14 @@ def _calibrated(folder: Path) -> tuple[Section, ...]:
 
 
 def _errors(folder: Path) -> tuple[Section, ...]:
-    parts: list[Part] = []
-    for verdict, title in (("false", "Found, but false, the surest first:"), ("missed", "Missed:")):
+    parts: list[Part] = [*_worst(folder / WORST)]
+    outlined = " Blue is the outline of what was found, orange that of what is true." if parts else ""
+    first = "the largest first" if parts else "the surest first"
+    titles = {"false": f"Found, but false, {first}:", "missed": "Missed:", "merged": "Merged:", "split": "Split:"}
+    for verdict, title in titles.items():
         files = sorted((folder / ERRORS).glob(f"{verdict}-*.png"))
         if files:
-            parts.append(Gallery(tuple(_error(path) for path in files), title))
+            parts.append(Gallery(tuple(_error(path) for path in files), f"{title}{outlined}"))
     pictures = sorted((folder / "overlays").glob("*.png"))
     parts += [
         Picture(shrunk(path.read_bytes(), LONGEST_PX), "png", f"{path.stem} with errors marked", path.stem)
@@ -391,6 +419,18 @@ def _errors(folder: Path) -> tuple[Section, ...]:
     if len(pictures) > MOST_OVERLAYS:
         parts.append(Text((f"{len(pictures) - MOST_OVERLAYS} more are in overlays/.",)))
     return (Section("Where it is right, false, and where it missed", tuple(parts)),) if parts else ()
+
+
+def _worst(path: Path) -> tuple[Part, ...]:
+    """The objects that are furthest from right."""
+    if not path.is_file():
+        return ()
+    with path.open(encoding="utf-8", newline="") as file:
+        head, *rows = list(csv.reader(file))
+    wrong = [row for row in rows if row[head.index("verdict")] != "found"]
+    shown = tuple(tuple(row) for row in (wrong or rows)[:MOST_ROWS])
+    caption = f"{len(wrong)} of {len(rows)} objects are not simply found; the worst of them, all are in {path.name}."
+    return (Table(tuple(map(_titled, head)), shown, caption),)
 
 
 def _error(path: Path) -> Picture:
@@ -410,7 +450,8 @@ def _of_folds(told: dict[str, Any], name: str) -> Page:
         rows = [(" ".join(f["held_out"]), *_cells(f["scores"], names), *_base(f, figure)) for f in one["folds"]]
         rows += [(f"pooled, {kind}", *_cells(each, ("f1", *names[1:])), "") for kind, each in one["pooled"].items()]
         head = ("held out", figure.capitalize(), "precision", "recall", "right", "false", "missed", "baseline")
-        sections.append(Section(f"Every fold, seed {one['seed']}", (Table(head, tuple(rows)),)))
+        tables = (Table(head, tuple(rows)), *_objects_of_folds(one["folds"]))
+        sections.append(Section(f"Every fold, seed {one['seed']}", tables))
         values.append(one["pooled"]["all"]["f1"])
     spread = f" (seeds: {min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ", one seed"
     return Page(
@@ -420,11 +461,28 @@ def _of_folds(told: dict[str, Any], name: str) -> Page:
     )
 
 
+def _objects_of_folds(folds: Sequence[Mapping[str, Any]]) -> tuple[Table, ...]:
+    """Where single objects are judged: what became of them in every fold."""
+    if not all("object_f1" in fold["scores"] for fold in folds):
+        return ()
+    names = (
+        "object_f1",
+        "object_f1_75",
+        "ap",
+        "pq",
+        "objects_true",
+        "objects_met",
+        "objects_false",
+        "splits",
+        "merges",
+    )
+    head = ("held out", *map(_titled, names))
+    rows = tuple((" ".join(fold["held_out"]), *_cells(fold["scores"], names)) for fold in folds)
+    return (Table(head, rows, "Single objects; a pair agrees above an IoU of 0.5, at 75 of 0.75."),)
+
+
 def _cells(scores: Mapping[str, float], names: Sequence[str]) -> list[str]:
-    return [
-        "" if scores.get(n) is None else f"{scores[n]:.0f}" if n in ("tp", "fp", "fn") else f"{scores[n]:.3f}"
-        for n in names
-    ]
+    return ["" if scores.get(n) is None else f"{scores[n]:.{0 if n in COUNTS else 3}f}" for n in names]
 
 
 def _base(fold: Mapping[str, Any], figure: str) -> list[str]:

@@ -24,6 +24,9 @@ VERDICTS = "candidates.csv"
 ERRORS = "errors"
 """Of an evaluation: pictures of single false and missed objects."""
 
+WORST = "worst.csv"
+"""Of an evaluation of single objects: what became of each, the worst first."""
+
 MAPS = "maps"
 """Folder, in a result's, of the maps it was decided by, where they were kept."""
 
