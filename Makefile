@@ -81,6 +81,6 @@ $(CORE): $(MADE) pyproject.toml constraints.txt
 	@touch $(CORE)
 
 $(DEV): $(CORE)
-	@$(PIP) -c constraints.txt -e '.[dev,web]'
+	@$(PIP) -c constraints.txt -e '.[dev,web,tune,explain]'
 	@$(PIP) -c constraints.txt -e '.[napari]' || echo "napari cannot be installed here: its tests will be skipped"
 	@touch $(DEV)

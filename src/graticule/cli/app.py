@@ -35,6 +35,7 @@ COMMANDS = {
     "check": "Everything that is wrong with an annotated dataset, at once, before you wait for anything.",
     "simulate": "Make images whose contents are known exactly, as a dataset to try things on.",
     "train": "Learn from annotated images: one model file.",
+    "tune": "Search for the settings that learn best; stop it whenever you like, it goes on.",
     "predict": "Find what a model was made for, in your images: a folder of results for each.",
     "review": "Look at what was found and decide, in a browser or in napari: nothing is lost.",
     "reviewed": "What was decided in reviews, what that proves, and a dataset to learn from.",

@@ -18,7 +18,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -92,6 +92,7 @@ def load(
     points_unit: str | None = None,
     channel: str | int | None = None,
     truth: Truth | None = None,
+    without: Collection[str] = (),
 ) -> Dataset:
     """The annotated images in `folder`, or everything that is wrong with it, in one error.
 
@@ -107,8 +108,10 @@ def load(
         Which channel to read, in place of dataset.yaml's ``channel``.
     truth
         ``"points"`` or ``"labels"`` where a folder has both; None takes points where there are some.
+    without
+        Names of images whose files are not opened, nor those of their annotation.
     """
-    dataset, wrong = _survey(Path(folder), Given(spacing_um, points_unit, channel, truth))
+    dataset, wrong = _survey(Path(folder), Given(spacing_um, points_unit, channel, truth, tuple(without)))
     if dataset is not None and not wrong:
         return dataset
     if len(wrong) == 1:
@@ -182,6 +185,7 @@ class Given:
     points_unit: str | None = None
     channel: str | int | None = None
     truth: Truth | None = None
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,15 +214,20 @@ def _survey(folder: Path, given: Given) -> tuple[Dataset | None, list[GraticuleE
         return None, [error]
     header, faults = dataset_yaml.read(folder)
     wrong += [*faults, *_membership(folder, header, files), *_unannotated(folder, files, given.truth)]
+    used = [name for name in files.images if name not in given.without]
+    if not used:
+        wrong.append(DatasetError(f"{folder}: found no image but those left out ({_some(given.without)}); add others"))
+    strangers = [name for name in given.without if name not in files.images]
+    wrong += [DatasetError(f"{folder}: {unknown('to leave out', name, tuple(files.images))}") for name in strangers]
     examples, sizeless = [], {}
-    for name in sorted(files.images, key=_natural):
+    for name in sorted(used, key=_natural):
         try:
             examples.append(_example(name, files, header, given))
         except SpacingError as error:
             sizeless[name] = error
         except GraticuleError as error:
             wrong.append(error)
-    wrong += _without_size(folder, sizeless, len(files.images))
+    wrong += _without_size(folder, sizeless, len(used))
     classes = _outlined(header.classes, examples) or _classes(examples)
     shared = tuple(_sharing(example, classes) for example in examples)
     dataset = Dataset(header.name, shared, classes, header.diameters_nm, header.unannotated, header.split)
