@@ -188,6 +188,9 @@ class Augment:
         Largest Gaussian blur.
     paste
         Chance that crops of annotated objects are copied from other places into a patch.
+    company
+        Share of the patches around marked objects (see `Recipe.marked`) in which another one is laid beside the first, as
+        near as objects that touch: pairs are common, and rare among few annotated objects. Needs `Recipe.object_um`.
     """
 
     rotate_deg: float = 10.0
@@ -209,6 +212,7 @@ class Augment:
     noise: float = 0.1
     blur_um: float = 0.0
     paste: float = 0.0
+    company: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

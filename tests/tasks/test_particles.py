@@ -23,6 +23,7 @@ from graticule.task import Levels
 from graticule.tasks import PRESETS, TASKS
 from graticule.tasks.particles import FLOOR, MEASURED, Particles, share_of_volume
 from graticule.training.fit import draw_batch, fit, source_of
+from graticule.training.patches import draw_patch
 from graticule.workflows.cross_validate import find
 from graticule.workflows.ready import all_ready
 
@@ -129,6 +130,19 @@ def test_a_batch_never_lacks_positives_nor_unlabelled_windows(example, seed, mar
     around = (target[:, 0] > 0).any(axis=(1, 2, 3))
     assert around[0] and not known[0].any(), "what was drawn around a click is no fair sample"
     assert unlabelled.any() or (known[-1] > 0).any()
+
+
+@pytest.mark.parametrize(("company", "expected"), [(0.0, (0.0, 0.35)), (1.0, (0.45, 1.3))])
+def test_a_companion_is_marked_too_as_far_away_as_particles_that_touch(example, company, expected):
+    task = replace(TASK, company=company, zoom=0.0, patch_px=TASK.window_px + 16)
+    [ready] = all_ready(task, [clicks(example, 1)])
+    source, widest = source_of(task, ready), 0.0
+    for seed in range(10):
+        patch = draw_patch([source], task, np.random.default_rng(seed), marked=True)
+        places = np.argwhere(patch.target[0] > 0) * task.grid.stride * task.grid.spacing_um[0] / 1.8
+        apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
+        widest = max(widest, float(apart.max(initial=0)))
+    assert expected[0] <= widest <= expected[1]
 
 
 # -- what is looked at -------------------------------------------------------------------------------------------------------

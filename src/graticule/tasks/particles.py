@@ -138,6 +138,8 @@ class Particles:
         Largest rotation out of the plane in training.
     zoom
         Largest relative change of scale in training.
+    company
+        Share of the patches around clicks in which another clicked particle is laid beside the first.
     """
 
     name: ClassVar[str] = "particles"
@@ -176,7 +178,7 @@ class Particles:
     reconstruct: bool = False
     drop: float = 0.2
 
-    epochs: int = 5
+    epochs: int = 10
     steps: int = 20
     batch: int = 36
     marked: float = 1 / 3
@@ -187,6 +189,7 @@ class Particles:
     cycle: int = 10
     tilt_deg: float = 15.0
     zoom: float = 0.15
+    company: float = 0.5
 
     def __post_init__(self) -> None:
         for field in ("diameters_nm", "match_nm", "thresholds"):
@@ -251,7 +254,9 @@ class Particles:
                 contrast=0.3,
                 noise=0.1,
                 edges=EDGES,
+                company=self.company,
             ),
+            object_um=(self._diameter_um,),
             mining_um=SHIFTED * self._diameter_um,
             marked=self.marked,
             linear=True,

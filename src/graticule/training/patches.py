@@ -13,6 +13,7 @@ from graticule.image import Array, Floats, Image
 from graticule.results import Labels, Points
 from graticule.task import Recipe, Trainable
 from graticule.training.augment import Rng, Warp, change_grey, cut_by_edge, draw_warp, empty_holes
+from graticule.training.company import GAIN, laid_over, place_beside
 
 MOST_ANCHORS = 200_000  # voxels remembered of each number, inside and at its edge: more would only cost memory
 OVERHANG = 8  # share of a patch, as a divisor, that may lie beyond the image
@@ -130,6 +131,8 @@ def draw_patch(
     pixels, known, truth = cut(source, warp, crisp=recipe.augment.crisp, linear=recipe.linear)
     if marked:
         known = np.zeros_like(known)
+    if marked and not centred and isinstance(truth, Points) and rng.random() < recipe.augment.company:
+        pixels, truth = _with_company(pixels, truth, sources, recipe, rng)
     pixels = empty_holes(pixels, recipe.augment, rng)
     if isinstance(truth, Points) and rng.random() < recipe.augment.paste:
         pixels, truth = paste(pixels, known, truth, sources, recipe.object_um, rng)
@@ -228,6 +231,31 @@ def _on_outlines(sources: Sequence[Source], rng: Rng) -> tuple[Source, Array]:
     chosen = int(rng.choice(len(sources), p=counts / counts.sum()))
     flat = rng.choice(each[chosen][at_edge])
     return sources[chosen], np.array(np.unravel_index(flat, sources[chosen].shape), float)
+
+
+def _with_company(
+    pixels: Floats, truth: Points, sources: Sequence[Source], recipe: Recipe, rng: Rng
+) -> tuple[Floats, Points]:
+    """Another annotated object, from anywhere and turned anew, beside the one that is nearest to the patch's middle."""
+    middle = (np.array(recipe.patch) - 1) / 2
+    source, origin = _choose_centre(sources, replace(recipe, mining_um=0.0), rng, True)
+    objects = source.truth
+    assert isinstance(objects, Points), "outlines are not marked"
+    kind = int(objects.kind[np.linalg.norm(objects.position_um - origin, axis=1).argmin()])
+    diameter = recipe.object_um[kind] / np.array(source.spacing_um)
+    nearest = truth.position_um[np.linalg.norm(truth.position_um - middle, axis=1).argmin()]
+    place = place_beside(nearest, diameter, rng)
+    warp = draw_warp(recipe.patch, origin, recipe.augment, source.spacing_um, rng)
+    warp = replace(warp, centre=origin - warp.zoom * warp.matrix @ (place - middle), displacement=None)
+    other, _, _ = cut(source, warp, linear=recipe.linear)
+    pixels = laid_over(pixels, other, place, diameter, rng.uniform(1 - GAIN, 1 + GAIN))
+    return pixels, Points(
+        np.vstack([truth.position_um, place]),
+        np.append(truth.confidence, 1.0),
+        np.append(truth.kind, kind),
+        truth.kinds,
+        None if truth.diameter_um is None else np.append(truth.diameter_um, recipe.object_um[kind]),
+    )
 
 
 def _coarsen(known: Floats, stride: int) -> Floats:
