@@ -42,12 +42,18 @@ def ground_reach(sigma_px: float) -> int:
 
 
 def _ground(pixels: Floats) -> Floats:
-    """Block means are taken of filled-up blocks, where the image ends amid one."""
+    """Block means are taken of filled-up blocks, where the image ends amid one; beyond the border they go on as they came.
+
+    Were they to stay as at the border, haze that rises towards it would stand out there.
+    """
     short = [(0, -n % GROUND) for n in pixels.shape]
     filled = np.pad(pixels, short, mode="edge") if any(after for _, after in short) else pixels
     split = filled.reshape([part for n in filled.shape for part in (n // GROUND, GROUND)])
     blocks = split.mean(axis=tuple(range(1, split.ndim, 2)))
-    ground = gaussian_filter(blocks, GROUND_BLOCKS / 2, mode="nearest", truncate=2.0)
+    beyond = [min(GROUND_BLOCKS, n - 1) for n in blocks.shape]
+    further = np.pad(blocks, [(n, n) for n in beyond], mode="reflect", reflect_type="odd")
+    ground = gaussian_filter(further, GROUND_BLOCKS / 2, mode="nearest", truncate=2.0)
+    ground = ground[tuple(slice(m, m + n) for m, n in zip(beyond, blocks.shape, strict=True))]
     for axis, length in enumerate(pixels.shape):
         ground = _between_blocks(ground, axis, length)
     return np.asarray(ground, np.float32)
