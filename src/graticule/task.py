@@ -42,6 +42,10 @@ class Grid:
     rigid
         Results depend on how tiles lie (a network that sees less than its whole reach): they start at multiples of
         `tile` whatever memory there is, and are never made smaller or of another size.
+    blended
+        Of a rigid grid without stride: where windows (tiles with their halo) overlap their maps are averaged, with weights
+        that fall off smoothly towards each window's edge, in place of cut off in the middle. Tiles are at least as wide as
+        both their halos.
     side_by_side
         Computing one tile keeps one core busy, so several are computed at once; networks use all cores by themselves.
     bytes_per_voxel
@@ -57,9 +61,16 @@ class Grid:
     stride: int = 1
     vector: int | None = None
     rigid: bool = False
+    blended: bool = False
     side_by_side: bool = False
     bytes_per_voxel: int = 0
     channels: int = 1
+
+    def __post_init__(self) -> None:
+        if self.blended and (
+            not self.rigid or self.stride > 1 or any(t < 2 * h for t, h in zip(self.tile, self.halo, strict=True))
+        ):
+            raise ValueError(f"windows of tiles {self.tile} and halo {self.halo} cannot be blended")
 
     def of(self, ndim: int) -> Grid:
         """The grid for an image of `ndim` dimensions: a task that takes both planes and volumes is told which it is."""
@@ -80,8 +91,16 @@ class Regions:
     numbered
         `decode` gives classes, and every region of a class becomes an object with a number of its own once all tiles are
         joined: so tiles may be rigid, and need not know of one another's objects.
+    rims
+        `decode` gives 1 in the core of an object and 2 in its rim. Rims join: what hangs together is one object, unless it
+        has several cores. Then each core is an object, and the rims between go to the core that is nearest through them,
+        up to `reach_px` steps from voxel to voxel; what lies further goes to the first core that its rim touches.
+    min_core_voxels
+        With `rims`: where there are several cores, those of fewer voxels do not count.
+    reach_px
+        With `rims`: see there.
     min_voxels
-        Regions of fewer voxels are dropped.
+        Regions of fewer voxels are dropped; with `rims`, what hangs together in fewer.
     max_hole_voxels
         Background of up to so many voxels is filled where a single object or class surrounds it, also at the image's
         edge; 0 fills nothing; None fills all that does not reach the edge.
@@ -97,6 +116,9 @@ class Regions:
 
     objects: bool = False
     numbered: bool = False
+    rims: bool = False
+    min_core_voxels: int = 0
+    reach_px: int = 24
     min_voxels: int = 0
     max_hole_voxels: int | None = 0
     keep_largest: bool = False
@@ -109,6 +131,8 @@ class Regions:
             raise SettingsError("found grow_um for single objects, which would touch; need 0; grow a mask instead")
         if self.objects and self.numbered:
             raise ValueError("regions are numbered either where they are decoded or once they are joined, not twice")
+        if self.rims and (not self.numbered or len(self.kinds) > 1 or self.keep_largest):
+            raise ValueError("cores and rims are of numbered objects of one kind, all of which are kept")
 
     @property
     def counted(self) -> bool:
@@ -159,6 +183,9 @@ class Augment:
     ----------
     rotate_deg
         Largest rotation besides quarter turns and mirrors, which are always drawn.
+    any_axis
+        Voxels are cubes and the specimen has no preferred direction: volumes whose patches are cubes are also turned by
+        quarters about the axes that lie in their planes.
     tilt_deg
         Largest rotation of a volume about an axis that lies in its planes.
     zoom
@@ -178,6 +205,8 @@ class Augment:
     edges
         Share of the patches that are shown as the image's edge would cut them, somewhere between their middle and their
         side: what lies at edges is rare among few annotated objects.
+    missing
+        Share of the volumes' patches in which a section is lost, or two that follow each other, and shown empty.
     hole_px
         Longest side of such a square, in voxels; the shortest is a quarter of it.
     brightness, contrast
@@ -194,6 +223,7 @@ class Augment:
     """
 
     rotate_deg: float = 10.0
+    any_axis: bool = False
     tilt_deg: float = 0.0
     zoom: float = 0.0
     elastic_um: float = 0.0
@@ -205,6 +235,7 @@ class Augment:
     elastic_chance: float = 0.5
     crisp: bool = False
     holes: float = 0.0
+    missing: float = 0.0
     hole_px: int = 0
     edges: float = 0.0
     brightness: float = 0.08

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 from skimage.morphology import remove_small_holes, remove_small_objects
 
-from graticule.arrays.regions import grown, label_regions, take_census, tidy
+from graticule.arrays.regions import CORE, claimed, decide, grown, label_regions, take_census, tidy
 from graticule.errors import SettingsError
 from graticule.task import Regions
 
@@ -144,3 +144,77 @@ def test_objects_cannot_be_grown():
 
 def test_an_empty_mask_stays_empty():
     assert not tidied(np.zeros((3, 4), np.uint8), max_hole_voxels=None, keep_largest=True, min_voxels=3).any()
+
+
+CORED = arrays(np.uint8, (7, 9), elements=st.integers(0, 2))
+SETTINGS = {"numbered": True, "rims": True}
+
+
+def bodies(raw):
+    """What hangs together of cores and rims, numbered."""
+    return ndimage.label(raw != 0)[0]
+
+
+@given(CORED, st.integers(0, 4))
+def test_with_rims_every_voxel_goes_to_an_object_of_its_own_body_and_cores_stay_whole(raw, least_core):
+    found = tidied(raw, **SETTINGS, min_core_voxels=least_core)
+    np.testing.assert_array_equal(found != 0, raw != 0)
+    for number in range(1, found.max() + 1):
+        assert len(np.unique(bodies(raw)[found == number])) == 1
+    cores = ndimage.label(raw == CORE)[0]
+    assert all(len(np.unique(found[cores == core])) == 1 for core in range(1, cores.max() + 1))
+
+
+@given(CORED)
+def test_a_body_is_as_many_objects_as_it_has_cores_and_one_if_it_has_none(raw):
+    found, body, cores = tidied(raw, **SETTINGS), bodies(raw), ndimage.label(raw == CORE)[0]
+    for number in range(1, body.max() + 1):
+        inside = body == number
+        assert len(np.unique(found[inside])) == max(1, len(set(np.unique(cores[inside])) - {0}))
+
+
+@given(CORED, st.integers(1, 12))
+def test_bodies_smaller_than_asked_are_dropped_and_numbers_have_no_gaps(raw, least):
+    found, body = tidied(raw, **SETTINGS, min_voxels=least), bodies(raw)
+    large = np.bincount(body.ravel()) >= least
+    large[0] = False
+    np.testing.assert_array_equal(found != 0, large[body])
+    assert set(np.unique(found)) - {0} == set(range(1, found.max() + 1))
+
+
+def test_a_rim_between_two_cores_is_shared_out_by_steps_through_it():
+    raw = np.array([[2, 1, 2, 2, 2, 2, 1], [2, 2, 2, 2, 2, 2, 2]], np.uint8)
+    np.testing.assert_array_equal(tidied(raw, **SETTINGS), [[1, 1, 1, 1, 2, 2, 2], [1, 1, 1, 1, 2, 2, 2]])
+
+
+def test_what_lies_out_of_reach_goes_to_the_first_core_that_its_rim_touches():
+    raw = np.array([[2, 2, 2, 2, 2, 1, 2, 2, 1]], np.uint8)
+    np.testing.assert_array_equal(tidied(raw, **SETTINGS, reach_px=2), [[1, 1, 1, 1, 1, 1, 1, 2, 2]])
+
+
+def test_a_small_core_among_larger_ones_does_not_count():
+    raw = np.array([[1, 1, 2, 1, 2, 2, 1, 1]], np.uint8)
+    np.testing.assert_array_equal(tidied(raw, **SETTINGS, min_core_voxels=2), [[1, 1, 1, 1, 2, 2, 2, 2]])
+
+
+def test_a_hole_in_an_object_is_filled_and_one_among_several_is_shared_out():
+    raw = np.array([[2, 2, 2, 0, 2, 2, 2, 2, 2], [2, 0, 2, 0, 1, 2, 0, 2, 1], [2, 1, 2, 0, 2, 2, 2, 2, 2]], np.uint8)
+    found = tidied(raw, **SETTINGS, max_hole_voxels=None)
+    np.testing.assert_array_equal(
+        found, [[1, 1, 1, 0, 2, 2, 2, 3, 3], [1, 1, 1, 0, 2, 2, 2, 3, 3], [1, 1, 1, 0, 2, 2, 2, 3, 3]]
+    )
+
+
+@given(CORED, st.integers(1, 6), st.integers(0, 8))
+def test_what_a_rim_becomes_depends_on_nothing_further_than_its_reach(raw, reach, start):
+    census = take_census(label_regions(raw), raw)
+    decided = decide(census, Regions(**SETTINGS))[label_regions(raw)]
+    whole = claimed(decided, reach)
+    low, high = max(0, start - reach), min(raw.shape[1], start + 1 + reach)
+    np.testing.assert_array_equal(claimed(decided[:, low:high], reach)[:, start - low], whole[:, start])
+
+
+def test_cores_and_rims_are_of_one_kind_and_numbered():
+    for wrong in ({"rims": True}, {**SETTINGS, "kinds": ("a", "b")}, {**SETTINGS, "keep_largest": True}):
+        with pytest.raises(ValueError, match="cores and rims"):
+            Regions(**wrong)

@@ -341,3 +341,41 @@ def test_nothing_is_left_of_the_scratch(tmp_path):
     blocks(task, image, tmp_path / "run")
     assert {p.name for p in (tmp_path / "run").iterdir()} == {"confidence.ome.zarr", "identity.json", "ledger.jsonl"}
     shutil.rmtree(tmp_path / "run")
+
+
+CORED = Regions(numbered=True, rims=True)
+BLENDED = replace(GRID, rigid=True, blended=True)
+
+
+@dataclass(frozen=True)
+class Cored(Bright):
+    """Objects are bright, their cores brighter; windows are blended."""
+
+    regions: Regions = CORED
+    grid: Grid = BLENDED
+
+    def forward(self, batch):
+        return uniform_filter(batch, (1, 1, *(3,) * (batch.ndim - 2)), mode="constant")
+
+    def decode(self, maps):
+        bright = np.asarray(maps.data)[0]
+        raw = np.where(bright > 0.85, 1, np.where(bright > 0.4, 2, 0)).astype(np.uint8)
+        return Labels(replace(maps, data=raw, axes=maps.axes[1:]))
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(SHAPES, st.integers(0, 5), st.sampled_from([0, 30]), st.sampled_from([0, 4]), st.sampled_from([0, 60, None]))
+def test_objects_of_cores_and_rims_in_blocks_are_those_of_the_whole(tmp_path, shape, seed, least, core, holes):
+    asked = Regions(numbered=True, rims=True, min_voxels=least, min_core_voxels=core, max_hole_voxels=holes, reach_px=5)
+    task, image = Cored(asked), image_of(blobs(shape, seed, 1.2))
+    ours, _ = blocks(task, image, tmp_path / "run")
+    plan = make_plan(image, task.grid.of(image.ndim))
+    raw = np.asarray(task.decode(run(task.forward, task.prepare, image, plan)).image.data)
+    np.testing.assert_array_equal(ours, tidy(raw, asked, image.spacing_um))
+
+
+def test_blended_confidences_in_blocks_are_those_of_the_whole_to_a_step_of_255(tmp_path):
+    task, image = Cored(), image_of(blobs((40, 52), 3))
+    _, ours = blocks(task, image, tmp_path / "run")
+    whole = run(task.forward, task.prepare, image, make_plan(image, task.grid.of(2)))
+    assert np.abs(ours.astype(int) - np.round(whole.data[0] * 255)).max() <= 1

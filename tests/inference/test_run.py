@@ -86,3 +86,37 @@ def test_pixels_that_are_not_numbers_are_refused():
     image.data[4, 4] = np.nan
     with pytest.raises(FormatError, match="NaN"):
         run(blur, lambda p: p[None], image, plan_of(image, 16, 3))
+
+
+BLENDED = Grid((), (16, 16, 16), (6, 6, 6), rigid=True, blended=True)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(1, 70), min_size=2, max_size=3))
+def test_weights_of_blended_windows_add_up_to_one_everywhere(shape):
+    image = noise(tuple(shape[:2]) if max(shape) > 40 else tuple(shape))
+    ones = run(np.ones_like, lambda p: p[None], image, make_plan(image, BLENDED.of(image.ndim)))
+    assert ones.shape == image.shape
+    assert np.allclose(ones.data, 1, atol=1e-6)
+
+
+def test_blended_windows_that_agree_are_one_pass_and_those_that_differ_meet_half_way():
+    image, grid = noise((16, 64)), BLENDED.of(2)
+    same = run(lambda b: b, lambda p: p[None], image, make_plan(image, grid))
+    assert np.allclose(same.data[0], image.data, atol=1e-6)
+    seen = iter(range(9))
+    told = run(lambda b: np.full_like(b, next(seen)), lambda p: p[None], image, make_plan(image, grid)).data[0, 8]
+    assert (np.diff(told) >= 0).all()
+    assert (told[7], told[24], told[40]) == (0, 1, 2)
+    assert told[15:17].mean() == pytest.approx(0.5, abs=1e-5)
+
+
+def test_a_rest_of_a_tile_at_the_end_is_blended_too():
+    image = noise((8, 35))
+    ones = run(np.ones_like, lambda p: p[None], image, make_plan(image, BLENDED.of(2)))
+    assert np.allclose(ones.data, 1, atol=1e-6)
+
+
+def test_windows_narrower_than_what_they_share_cannot_be_blended():
+    with pytest.raises(ValueError, match="cannot be blended"):
+        Grid((), (8, 8), (6, 6), rigid=True, blended=True)

@@ -6,7 +6,15 @@ import pytest
 import torch
 from monai.losses import DiceCELoss, DiceLoss
 
-from graticule.losses.overlap import cross_entropy, dice_cross_entropy, log_shares, shares, soft_dice
+from graticule.losses.overlap import (
+    cross_entropy,
+    dice_bce,
+    dice_cross_entropy,
+    focal_tversky,
+    log_shares,
+    shares,
+    soft_dice,
+)
 
 SHAPES = [(2, 1, 6, 8), (2, 1, 4, 6, 8)]
 
@@ -105,3 +113,35 @@ def test_half_of_it_is_half_binary_cross_entropy_and_half_soft_dice_where_the_tr
     torch.testing.assert_close(
         0.5 * dice_cross_entropy(logits, target, known), 0.5 * binary + 0.5 * dice, rtol=1e-4, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 6, 8), (2, 2, 4, 6, 8)])
+def test_maps_that_do_not_exclude_one_another_are_each_a_loss_of_their_own(shape):
+    logits, target = drawn(shape)
+    known = torch.ones_like(target[:, :1])
+    each = [dice_cross_entropy(logits[:, k : k + 1], target[:, k : k + 1], known).item() for k in range(2)]
+    assert dice_bce(logits, target, known).item() == pytest.approx(sum(each) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_with_misses_and_errors_alike_focal_tversky_is_dice_to_a_power(shape):
+    logits, target = drawn(shape)
+    known = torch.ones_like(target[:, :1])
+    dice = soft_dice(logits.sigmoid(), target, known).item()
+    assert focal_tversky(logits, target, known, missed=0.5, gamma=0.75).item() == pytest.approx(dice**0.75, rel=1e-3)
+
+
+def test_focal_tversky_minds_a_miss_more_than_an_error_and_is_silent_where_nothing_is_known():
+    target = torch.tensor([[[1.0, 1.0, 0.0, 0.0]]])
+    known = torch.ones(1, 1, 4)
+    missed, error = torch.tensor([[[9.0, -9.0, -9.0, -9.0]]]), torch.tensor([[[9.0, 9.0, 9.0, -9.0]]])
+    assert focal_tversky(missed, target, known) > focal_tversky(error, target, known)
+    unknown = known.clone()
+    unknown[..., 1] = 0
+    assert focal_tversky(missed, target, unknown).item() == pytest.approx(0, abs=1e-3)
+
+
+def test_the_slope_of_focal_tversky_is_finite_at_a_perfect_answer():
+    logits = torch.tensor([[[60.0, -60.0]]], requires_grad=True)
+    focal_tversky(logits, torch.tensor([[[1.0, 0.0]]]), torch.ones(1, 1, 2)).backward()
+    assert torch.isfinite(logits.grad).all()

@@ -6,7 +6,7 @@ import torch
 from monai.networks.nets import UNet as MonaiUNet
 
 from graticule.nets.forward import choose_precision, weights_of
-from graticule.nets.unet import UNet
+from graticule.nets.unet import SectionBySection, UNet
 from graticule.nets.weights import adapt
 
 SMALL = {"channels": (4, 8, 8), "units": 1}
@@ -62,3 +62,20 @@ def test_a_network_for_other_classes_begins_anew_only_where_classes_count(dimens
     assert fresh
     assert all(name.startswith("body.model.2.") for name in fresh)
     assert all(np.array_equal(weights[name], start[name]) for name in weights if name not in fresh)
+
+
+def test_levels_may_halve_some_axes_only_and_any_size_still_fits():
+    network = UNet(2, dimensions=3, channels=(4, 8, 8), units=1, strides=((1, 2, 2), (2, 2, 2))).eval()
+    assert network.multiple == (2, 4, 4)
+    assert network(torch.zeros(1, 1, 3, 9, 10)).shape == (1, 2, 3, 9, 10)
+
+
+def test_section_by_section_every_section_gets_the_answer_that_it_gets_alone():
+    torch.manual_seed(0)
+    plane = UNet(2, dimensions=2, **SMALL).eval()
+    x = torch.randn(2, 1, 3, 20, 17)
+    with torch.no_grad():
+        volume = SectionBySection(plane).eval()(x)
+        alone = torch.stack([plane(x[:, :, z]) for z in range(3)], dim=2)
+    assert volume.shape == (2, 2, 3, 20, 17)
+    assert torch.allclose(volume, alone, atol=1e-6)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
 from graticule.task import Augment
-from graticule.training.augment import change_grey, cut_by_edge, draw_warp, empty_holes
+from graticule.training.augment import change_grey, cut_by_edge, draw_warp, empty_holes, lose_section
 
 BENDING = Augment(rotate_deg=10, elastic_um=0.6, elastic_scale_um=48.0)
 
@@ -136,3 +136,49 @@ def test_volumes_are_tilted_by_as_much_as_is_asked_and_stay_rigid():
         angles.append(np.rad2deg(np.arccos(np.clip(abs(depth @ matrix @ depth), 0, 1))))
     assert max(angles) <= 30.0 + 1e-6
     assert 10 < np.mean(angles) < 20
+
+
+def drawn_along(rng, shape, source, augment):
+    """A warp whose centre lies so that voxels of the patch can be voxels of the source."""
+    centre = np.rint(rng.uniform(-4, np.array(source.shape) + 4)) + np.array([(n - 1) / 2 % 1 for n in shape])
+    return draw_warp(shape, centre, augment, (1.0,) * len(shape), rng)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), st.sampled_from([(8, 8), (7, 7), (6, 9), (4, 8, 8), (6, 6, 6), (1, 8, 8)]))
+def test_what_is_only_turned_is_sliced_to_the_same_voxels_that_interpolation_gives(seed, shape):
+    rng = np.random.default_rng(seed)
+    source = rng.normal(size=(17, 20, 19)[-len(shape) :])
+    warp = drawn_along(rng, shape, source, Augment(rotate_deg=0, any_axis=True))
+    slices, where = warp.slices(), warp.coordinates()
+    assert slices is not None
+    expected = map_coordinates(source, where, order=1, mode="constant")
+    inside = np.all([(w > -0.5) & (w < n - 0.5) for w, n in zip(where, source.shape, strict=True)], axis=0)
+    assert np.allclose(slices.take(source), expected * inside, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "bent", [{"rotate_deg": 20.0}, {"zoom": 0.4, "zoom_chance": 1.0}, {"elastic_px": 2.0, "elastic_chance": 1.0}]
+)
+def test_what_is_bent_cannot_be_sliced(bent):
+    rng = np.random.default_rng(5)
+    asked = Augment(**{"rotate_deg": 0.0, "elastic_scale_px": 8.0, **bent})
+    assert drawn_along(rng, (16, 16), np.zeros((40, 40)), asked).slices() is None
+
+
+def test_cubes_are_turned_about_every_axis_where_that_is_asked_and_else_only_in_their_planes():
+    def axes_up(augment):
+        rng = np.random.default_rng(0)
+        warps = [draw_warp((6, 6, 6), np.full(3, 9.5), augment, (1.0,) * 3, rng) for _ in range(60)]
+        return {int(np.abs(np.rint(warp.matrix))[0].argmax()) for warp in warps}
+
+    assert axes_up(Augment(rotate_deg=0)) == {0}
+    assert axes_up(Augment(rotate_deg=0, any_axis=True)) == {0, 1, 2}
+
+
+def test_a_lost_section_is_empty_and_its_neighbours_are_not():
+    rng, patch = np.random.default_rng(0), np.ones((1, 12, 5, 5), np.float32)
+    empty = [12 - int(lose_section(patch, Augment(missing=1.0), rng)[0, :, 0, 0].sum()) for _ in range(40)]
+    assert set(empty) == {1, 2}
+    plane = patch[:, 0]
+    assert lose_section(plane, Augment(missing=1.0), rng) is plane

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 
 from graticule.errors import FormatError
-from graticule.image import Array, Image
+from graticule.image import Array, Floats, Image
 from graticule.task import Levels
 
 BLOCK = 8  # voxels across which texture is measured, in the plane
@@ -33,6 +33,13 @@ def levels(image: Image) -> Levels:
     low, high = (float(level) for level in np.percentile(every, ENDS))
     spread = float(np.percentile(textured, GROUND)) if len(textured) else 1.0
     return Levels(float(np.median(every)), spread, low, high)
+
+
+def between_ends(pixels: Array, measured: Levels) -> Floats:
+    """`pixels` with the darkest percent of the image at -1 and the brightest at 1; single specks lie up to 3 away from 0."""
+    middle, half = (measured.high + measured.low) / 2, max((measured.high - measured.low) / 2, 1e-6)
+    scaled: Floats = np.clip((pixels.astype(np.float32) - np.float32(middle)) / np.float32(half), -3, 3)
+    return scaled
 
 
 def _starts(shape: tuple[int, ...]) -> list[tuple[int, ...]]:

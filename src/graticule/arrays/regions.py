@@ -8,7 +8,7 @@ blocks of one that is larger (`inference/merge.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -19,6 +19,10 @@ from skimage.measure import label as label_values
 from graticule.image import Array
 from graticule.task import Regions
 
+UNCLAIMED = 1 << 30
+"""Added to the number of the object that a voxel of a rim goes to unless another is nearer: see `claimed`."""
+
+CORE, RIM = 1, 2
 FEW = 8  # so many values are labelled one after the other, which is four times faster than all at once
 
 
@@ -60,6 +64,8 @@ def tidy(labels: Array, regions: Regions, spacing_um: Sequence[float]) -> Array:
     census = take_census(ids, labels)
     kept = decide(census, regions)
     result: Array = kept.astype(np.int32 if regions.counted else labels.dtype)[ids]
+    if regions.rims:
+        return claimed(result, regions.reach_px)
     return grown(result, regions.grow_um, spacing_um) if regions.grow_um else result
 
 
@@ -191,11 +197,82 @@ def decide(census: Census, regions: Regions) -> Array:
     """``(n,)``: the label that the voxels of each region get."""
     if not len(census):
         return np.zeros(0, np.int64)
+    if regions.rims:
+        return _decided_by_cores(census, regions)
     stays = (census.value > 0) & (census.size >= regions.min_voxels)
     if regions.keep_largest:
         stays &= _is_largest(census, stays, regions.objects)
     label = np.where(stays, _numbered(census, stays) if regions.counted else census.value, 0)
     return label if regions.max_hole_voxels == 0 else _filled(census, label, regions.max_hole_voxels)
+
+
+def _decided_by_cores(census: Census, regions: Regions) -> Array:
+    """Of cores and rims; rims that several cores share are `UNCLAIMED`."""
+    lit = census.value > 0
+    a, b = census.touching.T
+    bodies, body = union(len(census), census.touching[lit[a] & lit[b]])
+    size = np.bincount(body[lit], weights=census.size[lit], minlength=bodies)
+    stays = lit & (size[body] >= regions.min_voxels)
+    core = stays & (census.value == CORE) & (census.size >= regions.min_core_voxels)
+    shared = np.bincount(body[core], minlength=bodies)[body] > 1  # by region: whether its body has several cores
+    first = np.full(bodies, np.iinfo(np.int64).max)
+    np.minimum.at(first, body[stays], census.first[stays])
+    # An object begins where its core does, or, alone in its body, where that does.
+    begins = np.where(shared, census.first, first[body])
+    heads = stays & np.where(shared, core, census.first == begins)
+    number = _numbered(replace(census, first=begins), heads)
+    of_body = np.full(bodies, np.iinfo(np.int64).max)
+    np.minimum.at(of_body, body[heads], number[heads])
+    nearest = _first_core_touched(census, core & shared, number)
+    fallback = np.where(nearest > 0, nearest, of_body[body])
+    label = np.where(stays, np.where(~shared, of_body[body], np.where(core, number, UNCLAIMED + fallback)), 0)
+    if regions.max_hole_voxels == 0:
+        return label
+    filled = _filled(census, np.where(stays, body + 1, 0), regions.max_hole_voxels)
+    inside = np.flatnonzero((label == 0) & (filled > 0))
+    of = filled[inside] - 1
+    several = np.zeros(bodies, bool)
+    several[body[shared]] = True
+    label[inside] = of_body[of] + np.where(several[of], UNCLAIMED, 0)
+    return label
+
+
+def _first_core_touched(census: Census, core: Array, number: Array) -> Array:
+    """``(n,)``: the lowest number of the cores that a region touches; 0 if it touches none."""
+    none = np.iinfo(np.int64).max
+    lowest = np.full(len(census), none)
+    a, b = census.touching.T
+    for one, other in ((a, b), (b, a)):
+        meets = core[other]
+        np.minimum.at(lowest, one[meets], number[other[meets]])
+    return np.where(lowest < none, lowest, 0)
+
+
+def claimed(labels: Array, steps: int) -> Array:
+    """Numbers with all that is `UNCLAIMED` given to objects: each voxel to the one it is fewest steps from.
+
+    Steps go through faces and unclaimed voxels; of objects as near the lowest number takes it. What is further than
+    `steps` from any goes where it would. No voxel's answer depends on one further away than `steps`.
+    """
+    padded = np.pad(labels.astype(np.int64), 1)
+    left = np.flatnonzero(padded.ravel() >= UNCLAIMED)
+    if not len(left):
+        return labels
+    flat = padded.ravel()
+    would, flat[left] = flat[left] - UNCLAIMED, 0
+    strides = [int(np.prod(padded.shape[axis + 1 :])) for axis in range(padded.ndim)]
+    none = np.iinfo(np.int64).max
+    for _ in range(steps):
+        beside = np.stack([flat[left + way * step] for step in strides for way in (-1, 1)])
+        nearest = np.where(beside > 0, beside, none).min(axis=0)
+        reached = nearest < none
+        if not reached.any():
+            break
+        flat[left[reached]] = nearest[reached]
+        left, would = left[~reached], would[~reached]
+    flat[left] = would
+    inner = padded[tuple(slice(1, -1) for _ in padded.shape)]
+    return inner.astype(labels.dtype)
 
 
 def _is_largest(census: Census, stays: Array, objects: bool) -> Array:

@@ -2,7 +2,7 @@
 
 1. Maps, decoded where they lie: confidences, raw labels, and which regions there are.
 2. Regions joined over the whole image, and decided upon.
-3. Final labels; grown or shrunk in a fourth pass, if that is asked for.
+3. Final labels; grown or shrunk, or rims shared out among objects, in a fourth pass, if that is asked for.
 
 Every pass can be killed at any moment and resumed.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from graticule.arrays.regions import decide, grown, label_regions, take_census, unique_pairs
+from graticule.arrays.regions import UNCLAIMED, claimed, decide, grown, label_regions, take_census, unique_pairs
 from graticule.box import Box, cover
 from graticule.image import Array, ArrayLike, Image
 from graticule.inference.gate import Gate, bounds
@@ -115,7 +115,13 @@ class Outlining:
     @property
     def _passes(self) -> list[tuple[str, Callable[[int], None]]]:
         passes: list[tuple[str, Callable[[int], None]]] = [("maps", self._compute), ("labels", self._settle)]
+        if self.regions.rims:
+            return [*passes, ("sharing", self._share)]
         return [*passes, ("growth", self._grow)] if self.regions.grow_um else passes
+
+    @property
+    def _has_fourth_pass(self) -> bool:
+        return self.regions.rims or bool(self.regions.grow_um)
 
     def _compute(self, number: int) -> None:
         began = time.monotonic()
@@ -193,7 +199,7 @@ class Outlining:
             self.store.finish("labels", number, counts=np.bincount(final, weights=size).astype(int).tolist())
 
     def _finish_objects(self, number: int, final: Array) -> None:
-        facts: dict[str, Any] = {"highest": int(final.max())}
+        facts: dict[str, Any] = {"highest": int(final[final < UNCLAIMED].max(initial=0))}
         if self.regions.numbered and len(self.regions.kinds) > 1:
             kinds = Part.load(self._part(number)).census.value
             own = (final > 0) & (kinds > 0)
@@ -203,14 +209,26 @@ class Outlining:
     def _grow(self, number: int) -> None:
         block = self.plan.blocks[number].write
         reach = [int(np.ceil(abs(self.regions.grow_um) / s)) + 1 for s in self.plan.spacing_um]
-        start = tuple(max(0, a - r) for a, r in zip(block.start, reach, strict=True))
-        stop = tuple(min(n, b + r) for b, r, n in zip(block.stop, reach, self.plan.shape, strict=True))
-        wide = grown(np.asarray(self._settled[Box(start, stop).slices()]), self.regions.grow_um, self.plan.spacing_um)
-        values = wide[block.relative_to(start).slices()]
+        around, inner = self._around(block, reach)
+        wide = grown(np.asarray(self._settled[around.slices()]), self.regions.grow_um, self.plan.spacing_um)
+        values = wide[inner.slices()]
         if self.gate is not None and values.any():
             values = np.where(self.gate.on(block), values, 0).astype(values.dtype)
         put(self._final, block, values)
         self.store.finish("growth", number, counts=np.bincount(values.ravel()).tolist())
+
+    def _share(self, number: int) -> None:
+        block, reach = self.plan.blocks[number].write, self.regions.reach_px
+        around, inner = self._around(block, [reach] * len(self.plan.shape))
+        wide = claimed(np.asarray(self._settled[around.slices()]), reach)
+        put(self._final, block, wide[inner.slices()])
+        self.store.finish("sharing", number)
+
+    def _around(self, block: Box, reach: Sequence[int]) -> tuple[Box, Box]:
+        """A block with so many voxels around it, as far as the image goes, and where the block lies in that."""
+        start = tuple(max(0, a - r) for a, r in zip(block.start, reach, strict=True))
+        stop = tuple(min(n, b + r) for b, r, n in zip(block.stop, reach, self.plan.shape, strict=True))
+        return Box(start, stop), block.relative_to(start)
 
     # -- what is written where -------------------------------------------------------------------------------------------
 
@@ -244,7 +262,7 @@ class Outlining:
             }
             omezarr.create(self._labels_folder, dtype=self._label_type, labels_of=folder, **size)
             omezarr.create(self.store.folder / SCRATCH / "regions", dtype=np.int32, labels=True, **size)
-            if self.regions.grow_um:
+            if self._has_fourth_pass:
                 omezarr.create(self.store.folder / SCRATCH / "settled", dtype=self._label_type, labels=True, **size)
             (self.store.folder / SCRATCH / "parts").mkdir()
             ready.touch()
@@ -282,7 +300,7 @@ class Outlining:
 
     @cached_property
     def _settled(self) -> Any:
-        return omezarr.open_level(self.store.folder / SCRATCH / "settled") if self.regions.grow_um else self._final
+        return omezarr.open_level(self.store.folder / SCRATCH / "settled") if self._has_fourth_pass else self._final
 
     @cached_property
     def _decisions(self) -> tuple[Array, ...]:

@@ -65,8 +65,9 @@ class Plan:
     def narrowed(self, block: Block, to: Box) -> Block:
         """As much of `block` as has to be computed to know the voxels of `to`, which lies in it."""
         if len(block.tiles) > 1 or self.grid.rigid:
-            tiles = tuple(tile for tile in block.tiles if _meet(tile.write, to))
-            return Block(_around([tile.write for tile in tiles]), tiles)
+            tiles = tuple(tile for tile in block.tiles if _meet(tile.read if self.grid.blended else tile.write, to))
+            around = _around([tile.write for tile in tiles if _meet(tile.write, to)])
+            return Block(around, tuple(t for t in block.tiles if _meet(t.read, around)) if self.grid.blended else tiles)
         step = self.grid.multiple
         start = tuple(a // step * step for a in to.start)
         stop = tuple(min(round_up(b, step), n) for b, n in zip(to.stop, block.write.stop, strict=True))
@@ -198,6 +199,8 @@ def _rigid_blocks(image: Image, grid: Grid, size: tuple[int, ...]) -> tuple[Bloc
     lattice = cover(image.shape, grid.tile, grid.halo, grid.multiple, grid.tile)
     gathered = {place: tuple(tiles) for place, tiles in groupby(sorted(lattice, key=home), home)}
     blocks = cover(image.shape, size, (0,) * image.ndim, 1, size)
+    if grid.blended:  # windows that reach over from the blocks beside are computed there and here
+        return tuple(Block(b.write, tuple(t for t in lattice if _meet(t.read, b.write))) for b in blocks)
     return tuple(Block(block.write, gathered[home(block)]) for block in blocks)
 
 

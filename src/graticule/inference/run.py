@@ -19,15 +19,16 @@ Prepare = Callable[[Array], Floats]
 def run(forward: Forward, prepare: Prepare, image: Image, plan: Plan, progress: Progress | None = None) -> Image:
     """Maps ``(K, *cells)`` over the whole image; the same as one pass without tiles where the halo covers what a cell sees."""
     whole = Box((0,) * len(plan.shape), plan.shape)
+    tiles = tuple(dict.fromkeys(plan.tiles))  # blended ones are part of several blocks
     done = 0
 
     def count() -> None:
         nonlocal done
         done += 1
         if progress is not None:
-            progress(done, len(plan.tiles))
+            progress(done, len(tiles))
 
-    return _gathered(forward, prepare, image, plan, plan.tiles, whole, count)
+    return _gathered(forward, prepare, image, plan, tiles, whole, count)
 
 
 def run_block(
@@ -64,6 +65,11 @@ def _gathered(
     maps: Floats | None = None
     for tile in tiles:
         out = forward(read_prepared(image, tile.read, prepare)[None])[0]
+        if plan.grid.blended and len(plan.blocks) + len(tiles) > 2:
+            maps = np.zeros((out.shape[0], *here.shape), np.float32) if maps is None else maps
+            blend(out, tile, box, maps, plan)
+            count()
+            continue
         cells, read = cells_of(tile.write, stride), cells_of(tile.read, stride)
         part = out[(slice(None), *cells.relative_to(read.start).slices())]
         if cells == here:
@@ -74,6 +80,41 @@ def _gathered(
         count()
     assert maps is not None, "a plan has at least one tile"
     return maps_on(maps, box, plan)
+
+
+def blend(out: Floats, tile: Tile, box: Box, maps: Floats, plan: Plan) -> None:
+    """Add a window's maps ``(K, *tile.read)`` to those of `box`, weighted; the weights of all windows add up to 1."""
+    low = tuple(max(a, c) for a, c in zip(tile.read.start, box.start, strict=True))
+    high = tuple(min(b, d, n) for b, d, n in zip(tile.read.stop, box.stop, plan.shape, strict=True))
+    common = Box(low, high)
+    part = out[(slice(None), *common.relative_to(tile.read.start).slices())]
+    for axis, halo in enumerate(plan.grid.halo):
+        weights = window_weights(
+            np.arange(low[axis], high[axis]), tile.write.start[axis], tile.write.stop[axis], halo, plan.shape[axis]
+        )
+        part = part * weights.reshape([-1 if a == axis else 1 for a in range(-1, len(low))])
+    maps[(slice(None), *common.relative_to(box.start).slices())] += part
+
+
+def window_weights(places: Array, start: int, stop: int, halo: int, length: int) -> Floats:
+    """How much a tile from `start` to `stop`, with its halo, counts at `places` along an axis of an image.
+
+    1 in its middle, and half where it meets a neighbour, to whose weight it adds up to 1; at the image's ends there is none.
+    """
+    weights = np.ones(len(places))
+    if not halo:
+        return weights.astype(np.float32)
+    if start > 0:
+        weights *= _rise((places - (start - halo) + 0.5) / (2 * halo))
+    if stop < length:
+        weights *= 1 - _rise((places - (stop - halo) + 0.5) / (2 * halo))
+    return weights.astype(np.float32)
+
+
+def _rise(along: Array) -> Array:
+    """From 0 to 1 as a quarter of a wave, squared: mirrored, it falls by as much as it rises."""
+    risen: Array = np.sin(np.pi / 2 * np.clip(along, 0, 1)) ** 2
+    return risen
 
 
 def maps_on(maps: ArrayLike, box: Box, plan: Plan) -> Image:

@@ -13,6 +13,8 @@ from torch.nn import functional
 SMOOTH = 1e-5
 """Keeps Dice from 0 / 0: a batch with nothing to find, where nothing is found, costs nothing."""
 
+TINY = 1e-6
+
 
 def log_shares(logits: Tensor) -> Tensor:
     """``(B, K, *space)`` logits to ``(B, 1 + K, *space)`` log-probabilities, the background first."""
@@ -54,3 +56,24 @@ def cross_entropy(log_p: Tensor, target: Tensor, known: Tensor) -> Tensor:
     right = torch.cat([1 - target.sum(dim=1, keepdim=True), target], dim=1)
     each = -(right * log_p).sum(dim=1, keepdim=True) * known
     return each.sum() / known.sum().clamp(min=1)
+
+
+def dice_bce(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
+    """As `dice_cross_entropy`, for maps ``(B, K, *space)`` that do not exclude one another: the mean over them."""
+    each = [dice_cross_entropy(logits[:, k : k + 1], target[:, k : k + 1], known) for k in range(logits.shape[1])]
+    return torch.stack(each).mean()
+
+
+def focal_tversky(logits: Tensor, target: Tensor, known: Tensor, *, missed: float = 0.7, gamma: float = 0.75) -> Tensor:
+    """(1 - T)^gamma, the mean over independent maps ``(B, K, *space)`` (Abraham and Khan 2019, arXiv:1810.07842).
+
+    T, of Tversky, is Σ p t over Σ p t + `missed` Σ (1 - p) t + (1 - `missed`) Σ p (1 - t): with `missed` above a half, a
+    voxel that is missed costs more than one found wrongly. Sums run over the whole batch, where it is `known`.
+    """
+    p, everywhere = logits.sigmoid(), [0, *range(2, logits.ndim)]
+    both = (p * target * known).sum(everywhere)
+    only_true = ((1 - p) * target * known).sum(everywhere)
+    only_found = (p * (1 - target) * known).sum(everywhere)
+    index = (both + SMOOTH) / (both + missed * only_true + (1 - missed) * only_found + SMOOTH)
+    lost: Tensor = ((1 - index).clamp(min=0) + TINY).pow(gamma)  # its slope at 0 would be infinite
+    return lost.mean()

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional
 
 
-def padded(body: nn.Module, x: Tensor, multiple: int) -> Tensor:
-    """What `body` makes of ``(B, C, *space)``, filled up with 0 at its far ends to multiples of `multiple` and cut again."""
+def padded(body: nn.Module, x: Tensor, multiple: int | Sequence[int]) -> Tensor:
+    """What `body` makes of ``(B, C, *space)``, filled up with 0 at its far ends to multiples of `multiple` and cut again.
+
+    `multiple` is one for all axes, or one for each.
+    """
     size = x.shape[2:]
-    missing = [-n % multiple for n in size]
+    multiples = [multiple] * len(size) if isinstance(multiple, int) else multiple
+    missing = [-n % m for n, m in zip(size, multiples, strict=True)]
     padding = [amount for n in reversed(missing) for amount in (0, n)]
     out: Tensor = body(functional.pad(x, padding) if any(missing) else x)
     for axis, n in enumerate(size, start=2):

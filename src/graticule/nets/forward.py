@@ -54,11 +54,10 @@ def as_forward(
     dtype = PRECISIONS[precision or choose_precision(device, network)]
     network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
     network = placed(network.eval(), device)
-    layout = layout_of(network)
 
     @torch.inference_mode()
     def forward(batch: Floats) -> Floats:
-        pixels = torch.from_numpy(batch).to(device, memory_format=layout)
+        pixels = torch.from_numpy(batch).to(device, memory_format=LAYOUTS[batch.ndim])
         with torch.autocast(device.partition(":")[0], dtype, enabled=dtype is not torch.float32):
             out = network(pixels)
         maps: Floats = finish(out.float()).cpu().numpy()
@@ -67,16 +66,15 @@ def as_forward(
     return forward
 
 
-def layout_of(network: nn.Module) -> torch.memory_format:
-    """Channels last, in two dimensions or three: what convolutions are fastest in."""
-    flat = next(p for p in network.parameters() if p.ndim > 3).ndim == 4
-    return torch.channels_last if flat else torch.channels_last_3d
+LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""Channels last, by the number of a tensor's axes, planes and volumes: what convolutions are fastest in."""
 
 
 def placed(network: nn.Module, device: str | torch.device) -> nn.Module:
     """`network` on a device, in its layout."""
+    kernels = next(p for p in network.parameters() if p.ndim > 3)
     anything: Any = network  # torch's own types know no `memory_format` of a module
-    moved: nn.Module = anything.to(device, memory_format=layout_of(network))
+    moved: nn.Module = anything.to(device, memory_format=LAYOUTS[kernels.ndim])
     return moved
 
 

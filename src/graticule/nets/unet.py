@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
+import torch
 from monai.networks.nets import UNet as MonaiUNet
 from torch import Tensor, nn
 
@@ -22,7 +24,10 @@ class UNet(nn.Module):
     dimensions
         2 or 3.
     channels
-        Of each level; every level below the first halves the resolution.
+        Of each level.
+    strides
+        Between one level and the next, and so one fewer: one number, or one for each axis. Empty: every level halves the
+        resolution. What comes in is halved before anything else, and what goes out is doubled last.
     units
         Residual units per level.
     norm
@@ -39,21 +44,38 @@ class UNet(nn.Module):
         *,
         dimensions: int,
         channels: Sequence[int] = CHANNELS,
+        strides: Sequence[Sequence[int]] = (),
         units: int = 2,
         norm: str = "batch",
         inputs: int = 1,
     ) -> None:
         super().__init__()
+        steps = [tuple(step) for step in strides] or [(2,) * dimensions] * (len(channels) - 1)
         self.body = MonaiUNet(
             spatial_dims=dimensions,
             in_channels=inputs,
             out_channels=classes,
             channels=tuple(channels),
-            strides=(2,) * (len(channels) - 1),
+            strides=steps,
             num_res_units=units,
             norm=norm,
         )
-        self.multiple = 2 ** (len(channels) - 1)
+        self.multiple = tuple(prod(step[axis] for step in steps) for axis in range(dimensions))
 
     def forward(self, x: Tensor) -> Tensor:
         return padded(self.body, x, self.multiple)
+
+
+class SectionBySection(nn.Module):
+    """A network for planes on volumes: ``(B, C, z, y, x)`` to ``(B, K, z, y, x)``, every section seen by itself."""
+
+    narrow = True
+
+    def __init__(self, plane: nn.Module) -> None:
+        super().__init__()
+        self.plane = plane
+
+    def forward(self, x: Tensor) -> Tensor:
+        sections = x.transpose(1, 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        out: Tensor = self.plane(sections)
+        return out.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)

@@ -7,9 +7,10 @@ from typing import Any
 
 from graticule.example import Example
 from graticule.task import Task
-from graticule.tasks import beads, beads_log, particles, particles_log, rosettes, tissue
+from graticule.tasks import beads, beads_log, mitochondria, particles, particles_log, rosettes, tissue
 from graticule.tasks.beads import Beads
 from graticule.tasks.beads_log import LogBeads
+from graticule.tasks.mitochondria import Mitochondria
 from graticule.tasks.particles import Particles
 from graticule.tasks.rosettes import Rosettes
 from graticule.tasks.rosettes_vertices import RosettesVertices
@@ -17,7 +18,7 @@ from graticule.tasks.tissue import Tissue
 from graticule.tasks.tissue_baselines import TissueDog, TissueOtsu
 from graticule.tasks.tissue_texture import TissueTexture
 
-TASKS: dict[str, type[Any]] = {kind.name: kind for kind in (Beads, Tissue, Rosettes, Particles)}
+TASKS: dict[str, type[Any]] = {kind.name: kind for kind in (Beads, Tissue, Rosettes, Mitochondria, Particles)}
 """Every task that can be trained, by name. To add one, write its file and name it here."""
 
 LABEL_FREE: dict[str, type[Any]] = {
@@ -29,6 +30,7 @@ PRESETS: dict[str, Mapping[str, Mapping[str, Any]]] = {
     Beads.name: beads.PRESETS,
     Tissue.name: tissue.PRESETS,
     Rosettes.name: rosettes.PRESETS,
+    Mitochondria.name: mitochondria.PRESETS,
     Particles.name: particles.PRESETS,
 }
 """By task name: settings that go together, under a name."""
@@ -48,6 +50,7 @@ __all__ = [
     "TASKS",
     "Beads",
     "LogBeads",
+    "Mitochondria",
     "Particles",
     "Rosettes",
     "Tissue",

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import softmax
 
 from graticule.arrays import texture
+from graticule.arrays.intensity import between_ends
 from graticule.arrays.intensity import levels as levels_of
 from graticule.arrays.texture import Resin, Scales
 from graticule.box import round_up
@@ -25,6 +26,7 @@ from graticule.metrics import overlap
 from graticule.results import Labels, Result
 from graticule.task import Augment, Choice, Forward, Grid, Levels, Phase, Recipe, Regions, Scores, Shown, Weights
 from graticule.tasks.masking import by_plane
+from graticule.tasks.sizes import dimensions_of, fitting_patch, for_each_axis
 from graticule.tasks.tissue_texture import TissueTexture
 
 if TYPE_CHECKING:
@@ -177,7 +179,7 @@ class Tissue:
     @property
     def recipe(self) -> Recipe:
         return Recipe(
-            patch=_for_each_axis(self.patch_px or (PATCH[self._ndim],), self._ndim, "patch_px"),
+            patch=for_each_axis(self.patch_px or (PATCH[self._ndim],), self._ndim, "patch_px"),
             batch=self.batch,
             steps=self.steps,
             phases=(Phase(self.epochs, {"": self.learning_rate}),),
@@ -210,9 +212,7 @@ class Tissue:
 
     def prepare(self, pixels: Array, levels: Levels) -> Floats:
         """Grey levels from the darkest to the brightest percent to -1 … 1; single specks may lie a little beyond."""
-        middle, half = (levels.high + levels.low) / 2, max((levels.high - levels.low) / 2, 1e-6)
-        scaled: Floats = np.clip((pixels.astype(np.float32) - np.float32(middle)) / np.float32(half), -3, 3)[None]
-        return scaled
+        return between_ends(pixels, levels)[None]
 
     def network(self) -> Any:
         from graticule.nets.unet import UNet
@@ -262,12 +262,12 @@ class Tissue:
 
     def resolve(self, examples: Sequence[Example]) -> Self:
         task = self if self.classes else replace(self, classes=("tissue",))
-        task = replace(task, dimensions=_dimensions(examples, self.dimensions))
+        task = replace(task, dimensions=dimensions_of(examples, self.dimensions))
         own_nm = np.median([e.image.spacing_um for e in examples], axis=0) / NM
         working = self.working_nm or tuple(float(round(nm, 6)) for nm in own_nm)
-        task = replace(task, working_nm=_for_each_axis(working, task.dimensions, "working_nm"))
+        task = replace(task, working_nm=for_each_axis(working, task.dimensions, "working_nm"))
         if not task.patch_px:
-            task = replace(task, patch_px=_fitting_patch(examples, task.grid.spacing_um))
+            task = replace(task, patch_px=_fitting_patch(task, examples))
         _refuse_strange_numbers(examples, task.classes)
         return task
 
@@ -353,30 +353,9 @@ def baseline(task: Tissue, examples: Sequence[Example]) -> TissueTexture:
     return TissueTexture()
 
 
-def _for_each_axis(values: tuple[Any, ...], ndim: int, field: str) -> tuple[Any, ...]:
-    if len(values) not in (1, ndim):
-        raise SettingsError(f"found {len(values)} {field} for {ndim} dimensions; give one number, or one for each axis")
-    return values * ndim if len(values) == 1 else values
-
-
-def _dimensions(examples: Sequence[Example], wanted: int) -> int:
-    """Those of the images, which must be alike."""
-    by_ndim = {example.image.ndim: example.name for example in examples}
-    if len(by_ndim) > 1:
-        raise AnnotationError(
-            f"found planes ({by_ndim[2]}) and volumes ({by_ndim[3]}); a model is for either; use two datasets"
-        )
-    found = next(iter(by_ndim), wanted or 3)
-    if wanted not in (0, found):
-        raise AnnotationError(f"found images of {found} dimensions ({by_ndim[found]}), but dimensions is {wanted}")
-    return found
-
-
-def _fitting_patch(examples: Sequence[Example], spacing_um: tuple[float, ...]) -> tuple[int, ...]:
-    """The usual patch, or less along axes of which a quarter may be held out and the rest would be smaller than it."""
-    sizes = [np.array(e.image.shape) * e.image.spacing_um / spacing_um for e in examples]
-    room = np.min(sizes, axis=0) * 0.75 // COARSEST * COARSEST
-    return tuple(int(np.clip(n, COARSEST, PATCH[len(spacing_um)])) for n in room)
+def _fitting_patch(task: Tissue, examples: Sequence[Example]) -> tuple[int, ...]:
+    usual = (PATCH[task.dimensions],) * task.dimensions
+    return fitting_patch(examples, task.grid.spacing_um, usual, COARSEST)
 
 
 def _refuse_strange_numbers(examples: Sequence[Example], classes: tuple[str, ...]) -> None:

@@ -54,6 +54,19 @@ class Warp:
         )
         return where if self.displacement is None else where + self.displacement
 
+    def slices(self) -> Slices | None:
+        """The same where every voxel of the patch is one of the source: quarter turns and mirrors only; else None."""
+        turned = np.rint(self.matrix)
+        first = self.centre - turned @ self.middle
+        exact = np.allclose(self.matrix, turned, atol=1e-9) and np.allclose(first, np.rint(first), atol=1e-6)
+        if self.displacement is not None or self.zoom != 1 or not exact:
+            return None
+        of = tuple(int(axis) for axis in np.abs(turned).argmax(axis=1))
+        steps = [int(turned[axis, of[axis]]) for axis in range(len(of))]
+        ends = np.rint(first).astype(int) + [s * (self.shape[a] - 1) for s, a in zip(steps, of, strict=True)]
+        low = np.minimum(np.rint(first).astype(int), ends)
+        return Slices(self.shape, tuple(low.tolist()), of, tuple(step < 0 for step in steps))
+
     def to_patch(self, source: Array) -> Array:
         """Places in the source ``(N, ndim)`` to places in the patch, possibly outside it."""
         target = source
@@ -67,6 +80,42 @@ class Warp:
         return places
 
 
+@dataclass(frozen=True, slots=True)
+class Slices:
+    """A patch that is a window of the source, turned and mirrored.
+
+    Attributes
+    ----------
+    shape
+        Of the patch.
+    low
+        First voxel of the window, in the source; may lie outside it.
+    of
+        For each axis of the source the axis of the patch that runs along it.
+    mirrored
+        For each axis of the source, whether the patch runs against it.
+    """
+
+    shape: tuple[int, ...]
+    low: tuple[int, ...]
+    of: tuple[int, ...]
+    mirrored: tuple[bool, ...]
+
+    def take(self, source: Array) -> Array:
+        """The patch ``(*shape)`` of `source` ``(*space)``; 0 outside it."""
+        sides = [self.shape[axis] for axis in self.of]
+        stops = [a + n for a, n in zip(self.low, sides, strict=True)]
+        inside = [(max(0, a), min(b, n)) for a, b, n in zip(self.low, stops, source.shape, strict=True)]
+        window = source[tuple(slice(a, max(a, b)) for a, b in inside)]
+        around = [
+            (min(n, a - low), max(0, n - (a - low) - max(0, b - a)))
+            for (a, b), low, n in zip(inside, self.low, sides, strict=True)
+        ]
+        window = np.pad(window, around) if any(map(any, around)) else window
+        window = window[tuple(slice(None, None, -1 if back else 1) for back in self.mirrored)]
+        return np.ascontiguousarray(window.transpose(np.argsort(self.of)))
+
+
 def draw_warp(shape: tuple[int, ...], centre: Array, augment: Augment, spacing_um: tuple[float, ...], rng: Rng) -> Warp:
     """A random quarter turn, mirror, rotation (in the plane of the last two axes), zoom and bend, around `centre`."""
     ndim = len(shape)
@@ -74,6 +123,8 @@ def draw_warp(shape: tuple[int, ...], centre: Array, augment: Augment, spacing_u
     if shape[-1] == shape[-2]:
         matrix[-2:, -2:] = _rotation(90.0 * rng.integers(4))
     matrix = matrix @ np.diag(rng.choice([-1.0, 1.0], ndim))
+    if augment.any_axis and len(set(shape)) == 1:
+        matrix = np.eye(ndim)[rng.permutation(ndim)] @ matrix
     tilt = np.eye(ndim)
     tilt[-2:, -2:] = _rotation(rng.uniform(-augment.rotate_deg, augment.rotate_deg))
     if augment.tilt_deg > 0 and ndim == 3:
@@ -130,6 +181,16 @@ def empty_holes(patch: Floats, augment: Augment, rng: Rng) -> Floats:
         start = [int(rng.integers(max(1, n - side + 1))) for n in patch.shape[1:]]
         emptied[(slice(None), *(slice(a, a + side) for a in start))] = 0
     return emptied
+
+
+def lose_section(patch: Floats, augment: Augment, rng: Rng) -> Floats:
+    """Some volumes ``(C, z, y, x)`` with one or two sections that are empty: torn, folded or never recorded."""
+    if augment.missing <= 0 or patch.ndim != 4 or patch.shape[1] < 4 or rng.random() >= augment.missing:
+        return patch
+    first = int(rng.integers(patch.shape[1]))
+    torn = patch.copy()
+    torn[:, first : first + int(rng.integers(1, 3))] = 0
+    return torn
 
 
 def cut_by_edge(patch: Floats, augment: Augment, rng: Rng) -> Floats:

@@ -21,7 +21,7 @@ from graticule.errors import CheckpointError, DatasetError
 from graticule.example import Example
 from graticule.image import Floats, Image
 from graticule.inference import make_plan, run
-from graticule.nets.forward import choose_device, choose_precision, layout_of, placed, weights_of
+from graticule.nets.forward import LAYOUTS, choose_device, choose_precision, placed, weights_of
 from graticule.results import Points
 from graticule.settings import from_plain, to_plain
 from graticule.task import Cycles, Forward, Levels, Phase, Recipe, Task, Trainable, Weights
@@ -181,9 +181,7 @@ class _Training:
             for group in stepper.param_groups:
                 group["lr"] = group["peak"] * rate
             pixels, target, known = (torch.from_numpy(part).to(self.fabric.device) for part in batch)
-            loss = self.task.loss(
-                model(pixels.contiguous(memory_format=layout_of(self.network))).float(), target, known
-            )
+            loss = self.task.loss(model(pixels.contiguous(memory_format=LAYOUTS[pixels.ndim])).float(), target, known)
             self.fabric.backward(loss)
             self.fabric.clip_gradients(model, stepper, max_norm=self.recipe.clip, error_if_nonfinite=False)
             stepper.step()

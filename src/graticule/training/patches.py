@@ -12,7 +12,7 @@ from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.results import Labels, Points
 from graticule.task import Recipe, Trainable
-from graticule.training.augment import Rng, Warp, change_grey, cut_by_edge, draw_warp, empty_holes
+from graticule.training.augment import Rng, Warp, change_grey, cut_by_edge, draw_warp, empty_holes, lose_section
 from graticule.training.company import GAIN, laid_over, place_beside
 
 MOST_ANCHORS = 200_000  # voxels remembered of each number, inside and at its edge: more would only cost memory
@@ -133,7 +133,7 @@ def draw_patch(
         known = np.zeros_like(known)
     if marked and not centred and isinstance(truth, Points) and rng.random() < recipe.augment.company:
         pixels, truth = _with_company(pixels, truth, sources, recipe, rng)
-    pixels = empty_holes(pixels, recipe.augment, rng)
+    pixels = lose_section(empty_holes(pixels, recipe.augment, rng), recipe.augment, rng)
     if isinstance(truth, Points) and rng.random() < recipe.augment.paste:
         pixels, truth = paste(pixels, known, truth, sources, recipe.object_um, rng)
     pixels = cut_by_edge(change_grey(pixels, recipe.augment, source.spacing_um, rng), recipe.augment, rng)
@@ -158,6 +158,11 @@ def cut(
     Beyond the image nothing is known and pixels are 0, as they are in prediction. `crisp`: outlined pixels are not mixed.
     `linear`: as the source was made, see `Recipe`.
     """
+    slices = warp.slices()
+    if slices is not None and isinstance(source.truth, Labels):  # a hundred times faster, and the same
+        numbers = slices.take(np.asarray(source.truth.image.data))
+        truth = Labels(Image(numbers, source.truth.image.axes, source.spacing_um))
+        return np.stack([slices.take(c) for c in source.splines]), slices.take(source.known), truth
     where = warp.coordinates()
     order = (1 if linear else 3) if isinstance(source.truth, Points) else 0 if crisp else 1
     pixels = np.stack([map_coordinates(c, where, order=order, prefilter=False, mode="mirror") for c in source.splines])

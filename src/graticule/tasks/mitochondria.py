@@ -1,0 +1,483 @@
+"""Mitochondria, or any other organelle of one kind, as single objects in planes and volumes of electron micrographs.
+
+A U-Net says of every voxel whether it lies in an object, and whether it lies in an object's *core*: further than a rim from
+whatever is not the same object. Cores of objects that touch are apart, so they are what is counted; the rest of each object
+is given back to them by growing the cores. Nothing here knows what a mitochondrion is but the name: the annotated images do.
+torch is imported inside the methods that need it, so that the settings below can be read without it.
+
+The network learns from soft Dice, which is 2 |A ∩ B| / (|A| + |B|), as `graticule.losses.overlap` has it. Divided by the
+union, as is sometimes seen, the same sum is twice the Jaccard index and reaches 2; and log(1 - Dice) of a perfect answer is
+minus infinity, so it is no loss to be minimised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, prod
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+from scipy import ndimage
+
+from graticule.arrays.intensity import between_ends
+from graticule.arrays.regions import tidy
+from graticule.box import round_up
+from graticule.errors import SettingsError
+from graticule.example import Example
+from graticule.image import Array, Floats, Image
+from graticule.metrics import instances, overlap
+from graticule.results import Labels, Result
+from graticule.task import Augment, Choice, Forward, Grid, Levels, Phase, Recipe, Regions, Scores, Shown, Weights
+from graticule.tasks.sizes import dimensions_of, fitting_patch, for_each_axis
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+STEPS = 255  # confidences are whole 255ths: what is decoded at once and what is stored for later are the same
+NM = 1e-3  # µm
+VOXELS = {2: 256**2, 3: 80**3}  # of a training patch
+BATCH = {2: 8, 3: 2}
+WINDOW = {2: 1024, 3: 256}
+OVERLAP = {2: 128, 3: 64}
+SECTIONS = 16  # of a volume that is looked at section by section, at once
+BYTES_PER_VOXEL = {2: 260, 3: 100}  # of a window, at the peak of a pass
+RIM_VOXELS = 3  # as far as two cores that touch are kept apart on either side, on the finest axis
+SMALLEST = 6.0  # by which share of the median diameter, as a divisor, what is found may be smaller
+CORE_THRESHOLDS = (0.3, 0.5, 0.7)
+LEAST_CORE = 8  # by which share of the smallest object's voxels, as a divisor, a core may be smaller
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mitochondria:
+    """Settings for outlining mitochondria, or any other organelle, one by one.
+
+    Attributes
+    ----------
+    classes
+        The name of what is outlined: one; empty: what the dataset names, else "mitochondrion".
+    dimensions
+        2 for planes, 3 for volumes; 0: as the annotated images are.
+    sections
+        Look at every section of a volume by itself, with a network for planes: four times less to compute, and all that
+        can be done where sections are far apart. Objects are still linked from section to section.
+    working_nm
+        Voxel size the network works at, one number or one for each axis; images are resampled to it. Empty: the
+        annotated images' own.
+    thresholds
+        Confidence from which a voxel lies in an object; empty: chosen on images held out from training.
+    core_threshold
+        Confidence from which it lies in an object's core: higher splits more. 0: chosen with `thresholds`.
+    rim_nm
+        How deep below its surface an object's core begins; 0: three voxels.
+    min_object_um
+        Objects smaller than a disc or ball of this diameter are dropped; 0: a sixth of the median annotated object.
+    fill_holes
+        Fill background that an object encloses.
+    channels
+        Of each level of the network. Between levels resolution is halved, along the axes that are finest.
+    window_px
+        Sides of the windows that the network is shown, one number or one for each axis; empty: 1024 in planes, 256 in
+        volumes, or the like.
+    overlap_px
+        Voxels that neighbouring windows share, where their answers are averaged with weights that fall off towards each
+        window's edge. Empty: 128 in planes, 64 in volumes, or the like.
+    criterion
+        "dice" and cross-entropy, added; or "focal-tversky", which minds what is missed more than what is found wrongly.
+    epochs
+        Training epochs.
+    steps
+        Steps per epoch.
+    batch
+        Patches per step; 0: 8 of planes, 2 of volumes.
+    patch_px
+        Sides of a training patch, one number or one for each axis; empty: 256 in planes, 80 in volumes, or as much along
+        axes that differ, or less where images are smaller.
+    learning_rate
+        Peak learning rate.
+    weight_decay
+        Of AdamW.
+    patience
+        Epochs without a better score on held-out images before training ends.
+    average
+        Decay of the moving average of the weights that is kept; 0 keeps the last weights themselves.
+    mining
+        Share of patches drawn around objects, half of them around their edges; the rest are drawn anywhere.
+    bent
+        Share of the patches that are rotated, zoomed or bent, besides quarter turns and mirrors.
+    missing
+        Share of the volumes' patches in which a section is lost.
+    """
+
+    name: ClassVar[str] = "mitochondria"
+    objective: ClassVar[str] = "dice"
+    adjustable: ClassVar[tuple[str, ...]] = ("thresholds", "core_threshold", "min_object_um", "fill_holes")
+    handed_on: ClassVar[tuple[str, ...]] = ("channels", "working_nm", "sections", "dimensions", "rim_nm")
+    searched: ClassVar[Mapping[str, Choice]] = {
+        "learning_rate": Choice(3e-4, 1e-2, "log"),
+        "weight_decay": Choice(1e-5, 1e-1, "log"),
+        "mining": Choice(0.2, 0.8),
+        "bent": Choice(0.0, 0.6),
+        "average": Choice(values=(0.0, 0.97, 0.99)),
+        "criterion": Choice(values=("dice", "focal-tversky")),
+        "channels": Choice(values=((16, 32, 64, 128), (16, 32, 64, 128, 256), (24, 48, 96, 192, 256))),
+    }
+    methods: ClassVar[str] = (
+        "a residual U-Net (Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28; Kerfoot et al. 2019, "
+        "doi:10.1007/978-3-030-12029-0_40) that outlines objects and their cores, by which objects that touch are told apart"
+    )
+
+    classes: tuple[str, ...] = ()
+    dimensions: int = 0
+    sections: bool = False
+    working_nm: tuple[float, ...] = ()
+    thresholds: tuple[float, ...] = ()
+    core_threshold: float = 0.0
+    rim_nm: float = 0.0
+    min_object_um: float = 0.0
+    fill_holes: bool = True
+
+    channels: tuple[int, ...] = (16, 32, 64, 128, 256)
+    window_px: tuple[int, ...] = ()
+    overlap_px: tuple[int, ...] = ()
+
+    criterion: Literal["dice", "focal-tversky"] = "dice"
+    epochs: int = 30
+    steps: int = 60
+    batch: int = 0
+    patch_px: tuple[int, ...] = ()
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    patience: int = 30
+    average: float = 0.99
+    mining: float = 0.5
+    bent: float = 0.3
+    missing: float = 0.05
+
+    def __post_init__(self) -> None:
+        if len(self.thresholds) > 1 or not all(0 <= t <= 1 for t in (*self.thresholds, self.core_threshold)):
+            raise SettingsError(
+                f"found thresholds {self.thresholds} and core_threshold {self.core_threshold:g}; need one of each, from 0 to 1"
+            )
+        if self.dimensions not in (0, 2, 3):
+            raise SettingsError(f"dimensions is {self.dimensions}; it must be 2 or 3, or 0 to ask the images")
+        if self.rim_nm < 0 or self.min_object_um < 0:
+            raise SettingsError(
+                f"found rim_nm {self.rim_nm:g} and min_object_um {self.min_object_um:g}; need 0 or more"
+            )
+        if self.patch_px and len(self.patch_px) == self._ndim:
+            self._refuse_uneven(self.patch_px, self.reduction, "patch_px")
+
+    # -- the grid ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def strides(self) -> tuple[tuple[int, ...], ...]:
+        """By how much each level of the network is coarser than the one above, along its axes.
+
+        Axes are halved whose voxels are less than twice as long as the shortest at that level: sections that are further
+        apart than pixels wait until pixels are as coarse.
+        """
+        spacing = list(self.working_nm or (1.0,) * self._ndim)[self._ndim - self._seen :]
+        steps = []
+        for _ in self.channels[1:]:
+            finest = min(spacing)
+            step = tuple(2 if nm < 2 * finest else 1 for nm in spacing)
+            spacing = [nm * factor for nm, factor in zip(spacing, step, strict=True)]
+            steps.append(step)
+        return tuple(steps)
+
+    @property
+    def reduction(self) -> tuple[int, ...]:
+        """Voxels, along each axis, in one of the coarsest level; 1 from section to section where each is seen by itself."""
+        seen = tuple(prod(step[axis] for step in self.strides) for axis in range(self._seen))
+        return (*(1,) * (self._ndim - self._seen), *seen)
+
+    @property
+    def grid(self) -> Grid:
+        shared, window = self._overlap, self._window
+        return Grid(
+            spacing_um=tuple(nm * NM for nm in self.working_nm),
+            tile=tuple(n - s for n, s in zip(window, shared, strict=True)),
+            halo=tuple(s // 2 for s in shared),
+            rigid=True,
+            blended=True,
+            bytes_per_voxel=BYTES_PER_VOXEL[self._seen] * self.channels[0] // 16,
+        )
+
+    @property
+    def _overlap(self) -> tuple[int, ...]:
+        """Multiples of twice the coarsest voxel: windows are then halved alike on all levels of the network."""
+        if self.overlap_px:
+            given = for_each_axis(self.overlap_px, self._ndim, "overlap_px")
+            self._refuse_uneven(given, tuple(2 * r for r in self.reduction), "overlap_px")
+            return given
+        usual = OVERLAP[self._seen] * self.reduction[-1] // 16
+        return tuple(
+            0 if r == 1 and self.sections else max(2 * r, usual * r // self.reduction[-1]) for r in self.reduction
+        )
+
+    @property
+    def _window(self) -> tuple[int, ...]:
+        if self.window_px:
+            given = for_each_axis(self.window_px, self._ndim, "window_px")
+            self._refuse_uneven(given, self.reduction, "window_px")
+            if any(n < 2 * s for n, s in zip(given, self._overlap, strict=True)):
+                raise SettingsError(
+                    f"found windows of {given} that share {self._overlap} voxels; need windows twice as large"
+                )
+            return given
+        usual, last = WINDOW[self._seen], self.reduction[-1]
+        sides = [
+            max(2 * s + r, round_up(usual * r // last, r)) for r, s in zip(self.reduction, self._overlap, strict=True)
+        ]
+        return (SECTIONS, *sides[1:]) if self._by_section else tuple(sides)
+
+    def _refuse_uneven(self, sides: tuple[int, ...], units: tuple[int, ...], field: str) -> None:
+        if any(n <= 0 or n % unit for n, unit in zip(sides, units, strict=True) if n or unit > 1):
+            raise SettingsError(
+                f"{field} is {sides}; need multiples of {units}, which the network halves on its way to its coarsest level"
+            )
+
+    # -- what is learnt ----------------------------------------------------------------------------------------------------
+
+    @property
+    def recipe(self) -> Recipe:
+        chance = 1 - (1 - self.bent) ** (1 / 3)  # each of three, so that one or more of them happens to `bent` of all
+        cubes = len(set(self.working_nm)) == 1 and not self._by_section
+        return Recipe(
+            patch=self.patch_px or self._usual_patch,
+            batch=self.batch or BATCH[self._seen],
+            steps=self.steps,
+            phases=(Phase(self.epochs, {"": self.learning_rate}),),
+            # Grey levels are scaled to -1 … 1: stain and detector shift them by a good part of that.
+            augment=Augment(
+                rotate_deg=45.0,
+                rotate_chance=chance,
+                any_axis=cubes,
+                zoom=0.25,
+                zoom_chance=chance,
+                elastic_px=4.0,
+                elastic_scale_px=32.0,
+                elastic_chance=chance,
+                missing=self.missing,
+                brightness=0.3,
+                contrast=0.3,
+                noise=0.2,
+                blur_um=1.2 * min(self.working_nm, default=0.0) * NM,
+            ),
+            mining=self.mining,
+            weight_decay=self.weight_decay,
+            patience=self.patience,
+            validate_every=10,  # examining a slab of a volume takes longer than an epoch
+            average=self.average,
+        )
+
+    @property
+    def regions(self) -> Regions:
+        least = self._least_voxels()
+        return Regions(
+            numbered=True,
+            rims=True,
+            min_core_voxels=least // LEAST_CORE,
+            min_voxels=least,
+            max_hole_voxels=None if self.fill_holes else 0,
+            kinds=self.classes or ("mitochondrion",),
+            confidences=1,
+        )
+
+    @property
+    def shown(self) -> Mapping[str, Shown]:
+        finest = min(self.working_nm, default=0.0) * NM or 1.0
+        return {"min_object_um": Shown("smallest object across", 0, 100 * finest, finest, "µm")}
+
+    def prepare(self, pixels: Array, levels: Levels) -> Floats:
+        """``(1, *space)``: grey levels from the darkest to the brightest percent to -1 … 1; specks may lie a little beyond."""
+        return between_ends(pixels, levels)[None]
+
+    def network(self) -> Any:
+        from graticule.nets.unet import SectionBySection, UNet
+
+        unet = UNet(2, dimensions=self._seen, channels=self.channels, strides=self.strides)
+        return SectionBySection(unet) if self._by_section else unet
+
+    def forward(self, weights: Weights, device: str) -> Forward:
+        """Maps are the confidences that a voxel lies in an object, and in an object's core."""
+        from graticule.nets.forward import as_forward
+
+        return as_forward(self.network(), weights, device, _confidences)
+
+    def target(self, truth: Result, on: Image) -> Floats:
+        """``(2, *space)``: 1 in objects, and 1 in their cores."""
+        assert isinstance(truth, Labels)
+        numbers = np.asarray(truth.image.data[...])
+        reach = tuple(int(self.rim_nm * NM / s + 1e-6) for s in truth.image.spacing_um)
+        return np.stack([numbers != 0, cores(numbers, reach)]).astype(np.float32)
+
+    def loss(self, maps: Tensor, target: Tensor, known: Tensor) -> Tensor:
+        from graticule.losses.overlap import dice_bce, focal_tversky
+
+        return dice_bce(maps, target, known) if self.criterion == "dice" else focal_tversky(maps, target, known)
+
+    # -- what is found -----------------------------------------------------------------------------------------------------
+
+    def decode(self, maps: Image) -> Labels:
+        """1 in cores and 2 in rims ``(*space)``; of a `permissive` task both confidences ``(2, *space)`` in 255ths."""
+        graded = np.round(np.asarray(maps.data[:2]) * STEPS).astype(np.uint8)
+        if not self.thresholds:
+            return Labels(replace(maps, data=graded))
+        return Labels(replace(maps, data=self._cores_and_rims(graded), axes=maps.axes[1:]))
+
+    def keep(self, candidates: Result) -> Labels:
+        """The objects, numbered; without a threshold all as it is."""
+        assert isinstance(candidates, Labels)
+        if not self.thresholds:
+            return candidates
+        image = candidates.image
+        numbers = tidy(self._cores_and_rims(np.asarray(image.data)), self.regions, image.spacing_um)
+        return Labels(replace(image, data=numbers, axes=image.axes[1:]))
+
+    def _cores_and_rims(self, graded: Array) -> Array:
+        inside, core = (max(1, round(t * STEPS)) for t in (self.thresholds[0], self.core_threshold or 0.5))
+        raw = (graded[0] >= inside).astype(np.uint8) * np.uint8(2)
+        raw[(raw != 0) & (graded[1] >= core)] = 1
+        return raw
+
+    def score(self, found: Sequence[Result], truth: Sequence[Example]) -> Scores:
+        return instances.scores(found, truth, self.regions.kinds)
+
+    def permissive(self) -> Self:
+        return replace(self, thresholds=())
+
+    def calibrate(self, found: Sequence[Result], truth: Sequence[Example]) -> Self:
+        """The threshold of the highest Dice; then, unless it was given, the threshold of cores of the highest F1 of objects.
+
+        Of those as good, the middle one.
+        """
+        task = replace(self, thresholds=overlap.best_thresholds(found, truth, 1))
+        if self.core_threshold:
+            return task
+        tried = [replace(task, core_threshold=value) for value in CORE_THRESHOLDS]
+        right = [instances.f1([one.keep(each) for each in found], truth) for one in tried]
+        best = max(range(len(tried)), key=lambda n: (right[n], -abs(CORE_THRESHOLDS[n] - 0.5)))
+        return tried[best]
+
+    def averaged(self, tasks: Sequence[Self]) -> Self:
+        """The same at the mean thresholds."""
+        return replace(
+            self,
+            thresholds=tuple(np.mean([t.thresholds for t in tasks], axis=0).round(4).tolist()),
+            core_threshold=round(float(np.mean([t.core_threshold for t in tasks])), 4),
+        )
+
+    def resolve(self, examples: Sequence[Example]) -> Self:
+        """What is left open, from annotated images.
+
+        Raises
+        ------
+        SettingsError
+            If there are several classes: a model is for one kind of object.
+        """
+        if len(self.classes) > 1:
+            raise SettingsError(
+                f"found {len(self.classes)} classes ({', '.join(self.classes)}); a model outlines one kind of object; name "
+                "it with --classes, and train another for the next"
+            )
+        task = replace(
+            self, classes=self.classes or ("mitochondrion",), dimensions=dimensions_of(examples, self.dimensions)
+        )
+        own_nm = np.median([e.image.spacing_um for e in examples], axis=0) / NM
+        working = self.working_nm or tuple(float(round(nm, 6)) for nm in own_nm)
+        task = replace(task, working_nm=for_each_axis(working, task.dimensions, "working_nm"))
+        patch = task.patch_px or task._fitting_patch(examples)
+        return replace(
+            task,
+            patch_px=for_each_axis(patch, task.dimensions, "patch_px"),
+            rim_nm=task.rim_nm or round(RIM_VOXELS * min(task.working_nm), 6),
+            min_object_um=task.min_object_um or smallest_um(examples),
+        )
+
+    # -- sizes -------------------------------------------------------------------------------------------------------------
+
+    @property
+    def _ndim(self) -> int:
+        return self.dimensions or 3
+
+    @property
+    def _by_section(self) -> bool:
+        return self.sections and self._ndim == 3
+
+    @property
+    def _seen(self) -> int:
+        """Dimensions of what the network sees."""
+        return 2 if self._by_section else self._ndim
+
+    @property
+    def _usual_patch(self) -> tuple[int, ...]:
+        """About `VOXELS`, as deep as it is wide but for what the network cannot halve."""
+        voxels, reduction = VOXELS[self._seen], self.reduction
+        side = round(voxels ** (1 / self._seen)) // reduction[-1] * reduction[-1]
+        if self._seen == 2:
+            return (*(1,) * (self._ndim - 2), side, side)
+        if reduction[0] == reduction[-1]:
+            return (side,) * 3
+        deep = max(8, round_up(side * reduction[0] // reduction[-1], reduction[0]))
+        wide = int((voxels / deep) ** 0.5) // reduction[-1] * reduction[-1]
+        return (deep, wide, wide)
+
+    def _fitting_patch(self, examples: Sequence[Example]) -> tuple[int, ...]:
+        return fitting_patch(examples, self.grid.spacing_um, self._usual_patch, self.reduction)
+
+    def _least_voxels(self) -> int:
+        """Of a disc or ball of the least diameter, on the working grid."""
+        if not self.min_object_um or not self.working_nm:
+            return 0
+        share = np.pi / (4 if self._ndim == 2 else 6)
+        return ceil(share * self.min_object_um**self._ndim / prod(self.grid.spacing_um))
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "laptop": {},
+    "demo": {"epochs": 12, "steps": 25},
+    "accelerator": {
+        "channels": (32, 64, 128, 256, 512),
+        "batch": 4,
+        "patch_px": (128,),
+        "epochs": 300,
+        "steps": 200,
+        "patience": 60,
+        "average": 0.999,
+    },
+}
+"""Settings by name. `accelerator` is the longer recipe, for volumes; it wants a GPU. `demo` is for a first look."""
+
+
+def cores(numbers: Array, reach: tuple[int, ...]) -> Array:
+    """Voxels ``(*space)`` of numbered objects around which, up to `reach` voxels along each axis, all is the same object.
+
+    What lies beyond the array is taken to go on as it ends.
+    """
+    size = tuple(2 * r + 1 for r in reach)
+    highest = ndimage.maximum_filter(numbers, size, mode="nearest")
+    alone: Array = (numbers != 0) & (highest == ndimage.minimum_filter(numbers, size, mode="nearest"))
+    return alone
+
+
+def smallest_um(examples: Sequence[Example]) -> float:
+    """A sixth of the median diameter of annotated objects: that of a disc or ball of as many voxels, in µm."""
+    volumes = np.concatenate([_volumes_um(example) for example in examples])
+    if not len(volumes):
+        return 0.0
+    ndim = examples[0].image.ndim
+    diameter = (np.median(volumes) * (4 if ndim == 2 else 6) / np.pi) ** (1 / ndim)
+    return round(float(diameter) / SMALLEST, 6)
+
+
+def _volumes_um(example: Example) -> Array:
+    """Of every object of an example: its area in µm² or volume in µm³."""
+    sizes = np.bincount(instances.objects_of(example).ravel())[1:]
+    return np.asarray(sizes[sizes > 0] * prod(example.image.spacing_um))
+
+
+def _confidences(out: Tensor) -> Tensor:
+    """Rounded to whole 255ths, as they are kept."""
+    return (out.sigmoid() * STEPS).round() / STEPS

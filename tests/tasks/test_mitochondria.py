@@ -1,0 +1,209 @@
+"""Mitochondria: what it is taught is what it decodes, spacing is heeded, and it learns a picture in seconds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graticule.checkpoint import Checkpoint
+from graticule.errors import SettingsError
+from graticule.example import Example
+from graticule.image import Image
+from graticule.inference import make_plan, run
+from graticule.results import Labels
+from graticule.tasks import PRESETS, TASKS
+from graticule.tasks.mitochondria import Mitochondria, cores
+from graticule.training import fit
+from graticule.workflows.predict import predict
+from graticule.workflows.ready import all_ready
+
+NM = 1e-3
+
+
+def discs(shape=(96, 96), spacing_nm=10.0, seed=0):
+    """Dark discs in grey noise, two of which touch, and what they are."""
+    rng = np.random.default_rng(seed)
+    yx = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"))
+    numbers = np.zeros(shape, np.uint16)
+    for number, (y, x) in enumerate([(24, 24), (24, 45), (70, 30), (66, 74)], start=1):
+        near = np.hypot(yx[0] - y, yx[1] - x) <= 10.5
+        numbers[near & (numbers == 0)] = number
+    grey = np.where(numbers > 0, 90, 170) + rng.normal(0, 10, shape)
+    grey[24 - 8 : 24 + 9, 34:36] = 230  # a bright line between the two
+    image = Image(grey.astype(np.uint8), "yx", (spacing_nm * NM,) * 2)
+    return Example(f"discs-{seed}", image, Labels(replace(image, data=numbers)))
+
+
+def numbered(numbers, spacing_nm):
+    return Labels(Image(np.asarray(numbers), "zyx"[-np.ndim(numbers) :], tuple(nm * NM for nm in spacing_nm)))
+
+
+def volume(shape, spacing_nm):
+    image = Image(np.zeros(shape, np.uint8), "zyx", tuple(nm * NM for nm in spacing_nm))
+    numbers = np.zeros(shape, np.uint8)
+    numbers[:, 4:20, 4:20] = 1
+    return Example("v", image, Labels(replace(image, data=numbers)))
+
+
+DISCS = [discs(seed=n) for n in range(3)]
+SMALL = {
+    "channels": (8, 16, 32),
+    "patch_px": (48,),
+    "steps": 15,
+    "epochs": 6,
+    "batch": 4,
+    "average": 0.9,
+    "learning_rate": 5e-3,
+}
+TINY = Mitochondria(**SMALL).resolve(DISCS)
+
+
+@pytest.fixture(scope="module")
+def learnt():
+    """A small network that has learnt one picture, and that picture."""
+    one = all_ready(TINY, DISCS[:1])
+    return fit(TINY, one, one, device="cpu"), DISCS[0]
+
+
+def test_a_small_network_learns_one_picture_in_seconds_and_tells_touching_objects_apart(learnt):
+    fitted, shown = learnt
+    assert fitted.score > 0.9
+    found = predict(shown.image, Checkpoint(fitted.task, fitted.weights), device="cpu")
+    scores = fitted.task.score([found], [shown])
+    assert scores["dice"] == pytest.approx(fitted.score, abs=1e-6)
+    assert (scores["object_f1"], scores["objects_found"]) == (1.0, 4.0)
+
+
+def test_predicting_in_blocks_finds_the_same_objects_as_deciding_on_all_maps_at_once(learnt):
+    fitted, _ = learnt
+    task = replace(fitted.task, window_px=(64, 64), overlap_px=(16, 16))
+    image = discs((150, 131), seed=5).image
+    plan = make_plan(image, task.grid)
+    assert len(plan.tiles) > 4
+    from graticule.arrays.intensity import levels
+
+    known = levels(image)
+    maps = run(task.forward(fitted.weights, "cpu"), lambda p: task.prepare(p, known), image, plan)
+    at_once = task.keep(task.permissive().decode(maps))
+    in_blocks = predict(image, Checkpoint(task, fitted.weights), device="cpu")
+    np.testing.assert_array_equal(in_blocks.image.data, at_once.image.data)
+
+
+@given(st.integers(0, 9999), st.sampled_from([(12, 14), (6, 9, 10)]))
+@settings(max_examples=30, deadline=None)
+def test_decoding_its_own_target_gives_every_voxel_of_the_truth_back(seed, shape):
+    numbers = np.random.default_rng(seed).integers(0, 3, [n // 3 + 1 for n in shape]).astype(np.uint8)
+    for axis in range(len(shape)):
+        numbers = numbers.repeat(3, axis)
+    spacing = (5.0,) * len(shape)
+    task = Mitochondria(dimensions=len(shape), working_nm=spacing, rim_nm=5.0, thresholds=(0.5,), core_threshold=0.5)
+    truth = numbered(numbers, spacing)
+    found = task.decode(replace(truth.image, data=task.target(truth, truth.image), axes="c" + truth.image.axes))
+    np.testing.assert_array_equal(np.asarray(found.image.data) > 0, numbers > 0)
+    np.testing.assert_array_equal(np.asarray(found.image.data) == 1, cores(numbers, (1,) * len(shape)))
+
+
+def test_touching_objects_have_cores_apart_and_are_two_again():
+    numbers = np.zeros((20, 40), np.uint8)
+    numbers[4:16, 4:20], numbers[4:16, 20:36] = 1, 2
+    task = replace(TINY, rim_nm=20.0, thresholds=(0.5,), core_threshold=0.5, min_object_um=0.0)
+    truth = numbered(numbers, (10.0, 10.0))
+    candidates = task.permissive().decode(replace(truth.image, data=task.target(truth, truth.image), axes="cyx"))
+    np.testing.assert_array_equal(task.keep(candidates).image.data, numbers)
+
+
+def test_a_rim_is_as_deep_in_nanometres_along_every_axis():
+    numbers = np.zeros((6, 40, 40), np.uint8)
+    numbers[1:5, 8:32, 8:32] = 1
+    task = Mitochondria(dimensions=3, working_nm=(50.0, 5.0, 5.0), rim_nm=15.0)
+    core = task.target(numbered(numbers, (50.0, 5.0, 5.0)), None)[1]
+    assert np.argwhere(core).min(axis=0).tolist() == [1, 11, 11]
+    assert np.argwhere(core).max(axis=0).tolist() == [4, 28, 28]
+
+
+def test_an_object_cut_by_the_patch_goes_on_there():
+    numbers = np.ones((10, 10), np.uint8)
+    assert cores(numbers, (3, 3)).all()
+
+
+@pytest.mark.parametrize(
+    ("working_nm", "reduction"),
+    [((5.0,) * 3, (16, 16, 16)), ((47.5, 4.6, 4.6), (2, 16, 16)), ((20.0, 10.0, 10.0), (8, 16, 16))],
+)
+def test_axes_are_halved_once_the_others_are_as_coarse(working_nm, reduction):
+    task = Mitochondria(dimensions=3, working_nm=working_nm)
+    assert task.reduction == reduction
+    assert all(a % r == 0 for a, r in zip(task.grid.tile, reduction, strict=True))
+    assert all(h % r == 0 for h, r in zip(task.grid.halo, reduction, strict=True))
+    assert all(n % r == 0 for n, r in zip(task.recipe.patch, reduction, strict=True))
+    network = replace(task, channels=(4, 8, 8, 8, 8)).network().eval()
+    with torch.no_grad():
+        assert network(torch.zeros(1, 1, 5, 24, 24)).shape == (1, 2, 5, 24, 24)
+
+
+def test_sections_are_seen_one_by_one_and_learnt_one_by_one():
+    task = Mitochondria(sections=True, channels=(4, 8, 8), patch_px=(1, 32, 32)).resolve(
+        [volume((12, 64, 64), (40.0, 5.0, 5.0))]
+    )
+    assert task.grid.halo[0] == 0
+    assert task.recipe.patch[0] == 1
+    with torch.no_grad():
+        assert task.network().eval()(torch.zeros(1, 1, 3, 20, 20)).shape == (1, 2, 3, 20, 20)
+
+
+def test_what_is_left_open_comes_from_the_annotated_images():
+    task = Mitochondria().resolve(DISCS)
+    assert (task.classes, task.dimensions, task.working_nm, task.rim_nm) == (("mitochondrion",), 2, (10.0, 10.0), 30.0)
+    assert task.min_object_um == pytest.approx(0.21 / 6, rel=0.05)
+    assert Mitochondria(classes=("vesicle",)).resolve(DISCS).classes == ("vesicle",)
+
+
+def test_a_stack_of_two_kinds_is_refused():
+    with pytest.raises(SettingsError, match="one kind of object"):
+        Mitochondria(classes=("a", "b")).resolve(DISCS)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"thresholds": (0.5, 0.5)}, "need one of each"),
+        ({"core_threshold": 1.5}, "need one of each"),
+        ({"dimensions": 4}, "must be 2 or 3"),
+        ({"rim_nm": -1.0}, "need 0 or more"),
+        ({"dimensions": 2, "patch_px": (50, 50)}, r"multiples of \(16, 16\)"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_with_what_can(wrong, message):
+    with pytest.raises(SettingsError, match=message):
+        Mitochondria(**wrong)
+
+
+def test_windows_are_at_least_twice_what_they_share():
+    with pytest.raises(SettingsError, match="twice as large"):
+        _ = Mitochondria(dimensions=2, window_px=(64,), overlap_px=(64,)).grid
+
+
+@given(st.sampled_from([0.3, 0.5, 0.7]), st.sampled_from([0.25, 0.5]))
+def test_an_ensemble_works_at_the_mean_of_the_thresholds(core, threshold):
+    tasks = [replace(TINY, thresholds=(t,), core_threshold=c) for t, c in ((threshold, core), (0.5, 0.5))]
+    joint = tasks[0].averaged(tasks)
+    assert joint.thresholds[0] == pytest.approx((threshold + 0.5) / 2)
+    assert joint.core_threshold == pytest.approx((core + 0.5) / 2)
+
+
+def test_the_cores_threshold_is_chosen_by_objects_and_kept_if_it_was_given():
+    truth = discs()
+    target = TINY.target(truth.truth, truth.image)
+    weak = np.stack([target[0], np.where(target[1] > 0, 1.0, 0.6 * target[0])])  # cores are joined below 0.6
+    candidates = TINY.permissive().decode(replace(truth.image, data=weak, axes="cyx"))
+    assert TINY.calibrate([candidates], [truth]).core_threshold == 0.7
+    given = replace(TINY, core_threshold=0.4)
+    assert given.calibrate([candidates], [truth]).core_threshold == 0.4
+
+
+def test_presets_are_settings_that_exist():
+    for settings_ in PRESETS["mitochondria"].values():
+        TASKS["mitochondria"](**settings_)
