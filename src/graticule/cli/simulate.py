@@ -22,7 +22,7 @@ def simulate_scenes(
     kind: type[Any],
     settings: Mapping[str, Any],
     count: Annotated[int, Parameter(help="How many images; each is a specimen of its own.")] = 8,
-    size: Annotated[int, Parameter(help="Pixels along each axis; 0: 512 in a plane, 96 in a volume.")] = 0,
+    size: Annotated[int, Parameter(help="Pixels along each axis; 0: as usual for WHAT, e.g. 512 in a plane.")] = 0,
     common: Common = COMMON,
 ) -> None:
     """Make a dataset of images whose contents are known exactly, to try things on."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from graticule.simulate.beads import BeadScenes
+from graticule.simulate.mitochondria import MitochondriaScenes
 from graticule.simulate.particles import ParticleScenes
 from graticule.simulate.rosettes import RosetteScenes
 from graticule.simulate.spots import SpotScenes
 from graticule.simulate.tissue import TissueScenes
 
-Scenes = BeadScenes | ParticleScenes | RosetteScenes | SpotScenes | TissueScenes
+Scenes = BeadScenes | MitochondriaScenes | ParticleScenes | RosetteScenes | SpotScenes | TissueScenes
 
 SCENES: dict[str, type[Scenes]] = {
     "beads": BeadScenes,
+    "mitochondria": MitochondriaScenes,
     "particles": ParticleScenes,
     "rosettes": RosetteScenes,
     "spots": SpotScenes,
@@ -19,4 +21,12 @@ SCENES: dict[str, type[Scenes]] = {
 }
 """What can be simulated, by the name a user types."""
 
-__all__ = ["SCENES", "BeadScenes", "ParticleScenes", "RosetteScenes", "SpotScenes", "TissueScenes"]
+__all__ = [
+    "SCENES",
+    "BeadScenes",
+    "MitochondriaScenes",
+    "ParticleScenes",
+    "RosetteScenes",
+    "SpotScenes",
+    "TissueScenes",
+]

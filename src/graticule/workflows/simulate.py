@@ -14,7 +14,8 @@ from graticule.settings import checked
 SIZE, DIMENSIONS = "shape_px", "dimensions"
 """The field of every kind of scenes that `size_px` sets, and that of kinds that may be planes or volumes."""
 
-USUAL_PX = {2: 512, 3: 96}
+USUAL_PX = {2: (512, 512), 3: (96, 96, 96)}
+"""Of images whose kind of scenes says nothing else, by `usual_px`."""
 
 
 def simulate(
@@ -28,7 +29,7 @@ def simulate(
 ) -> dataset.Dataset:
     """Draw `count` images of the scenes `kind` and write them, with their truth, to the new folder `folder`.
 
-    They have `size_px` pixels along each axis; 0: 512 in a plane, 96 in a volume.
+    They have `size_px` pixels along each axis; 0: as usual for the kind, mostly 512 in a plane and 96 in a volume.
     """
     if count < 1 or size_px < 0:
         raise SettingsError(
@@ -36,7 +37,8 @@ def simulate(
         )
     given = dict(settings or {})
     ndim = _dimensions(kind, given)
-    shape = (size_px or USUAL_PX.get(ndim, 1),) * ndim
+    usual = getattr(kind, "usual_px", USUAL_PX).get(ndim, (1,) * ndim)
+    shape = (size_px,) * ndim if size_px else usual
     scenes = kind(**checked(kind, {**given, SIZE: shape}, "settings"))
     dataset.write(
         folder,
