@@ -43,6 +43,7 @@ COMMANDS = {
     "cross-validate": "How right a model will be on the next specimen: each is held out once.",
     "web": "All of this in a browser: upload, find, move thresholds, correct, train, take tables home.",
     "report": "A page about a run, to keep and to send: counts, certainty, how it was made, a methods paragraph.",
+    "explain": "What a model's answers hang on: maps for some of the objects it finds, and what they are worth.",
     "export": "What was found, as a reviewer left it, for other programs: CSV, STAR, ImageJ, GeoJSON, labels …",
     "subvolumes": "Every particle that was found as a small image of its own, for averaging.",
 }

@@ -204,7 +204,7 @@ def draw_history(found: Found) -> bytes:
         axes.step([*numbers, found.trials[-1].number], [*best, best[-1]], where="post", color=BEST, label="best so far")
     axes.set(xlabel="trial", ylabel=f"{found.figure} on held-out images")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if found.trials:
+    if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, loc="best", fontsize=9)
     return _finished(figure)
 

@@ -1,0 +1,57 @@
+import sys
+
+import pytest
+
+pytest.importorskip("captum")
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A network that has learnt nothing and finds something everywhere: reasons do not ask for more."""
+    import torch
+
+    from graticule.checkpoint import Checkpoint
+    from graticule.nets.forward import weights_of
+    from graticule.tasks.tissue import Tissue
+
+    task = Tissue(classes=("tissue",), dimensions=2, working_nm=(0.6, 0.6), thresholds=(0.0,), channels=(4, 8))
+    torch.manual_seed(0)
+    Checkpoint(task, weights_of(task.network())).save(tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+QUICK = ("--objects", "1", "--steps", "2", "--patch-px", "96", "--device", "cpu")
+
+
+def test_reasons_are_given_and_summed_up(graticule, picture, model, tmp_path):
+    ended = graticule("explain", picture, "--model", model, "-o", "why", *QUICK, "--json")
+    assert ended.code == 0, ended.err
+    [one] = ended.json["objects"]
+    assert one["class"] == "tissue" and one["why"] == "most certain"
+    assert one["difference"] == pytest.approx(one["logit"] - one["logit_of_baseline"])
+    assert (tmp_path / "why" / "picture" / "reasons.html").is_file()
+    assert "1 of 1" in ended.err
+
+
+def test_what_cannot_be_explained_is_said_in_a_line(graticule, picture, model, tmp_path):
+    assert (
+        "place in the image" in graticule("explain", picture, "--model", model, "-o", "w", "--at", "9", "9").complaint
+    )
+    assert "need one or more" in graticule("explain", picture, "--model", model, "-o", "w", "--objects", "0").complaint
+    assert "--steps 1" in graticule("explain", picture, "--model", model, "-o", "w", "--steps", "1").complaint
+    assert "without a network" in graticule("explain", picture, "--model", "tissue-texture", "-o", "w").complaint
+    assert not (tmp_path / "w").exists()
+
+
+def test_without_captum_the_extra_is_named(graticule, picture, model, monkeypatch):
+    ours = (
+        "graticule.nets.attribution",
+        "graticule.nets.explainer",
+        "graticule.report.reasons",
+        "graticule.workflows.explain",
+    )
+    for name in ours:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "captum", None)
+    monkeypatch.setitem(sys.modules, "captum.attr", None)
+    assert "graticule[explain]" in graticule("explain", picture, "--model", model, "-o", "w", *QUICK).complaint
