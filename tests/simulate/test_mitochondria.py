@@ -73,10 +73,10 @@ def test_mitochondria_that_touch_are_told_apart_and_none_touch_where_none_shall(
 
 
 def test_they_fill_the_share_that_was_asked_for():
-    for low in (0.03, 0.12):
-        scenes = replace(VOLUME, share=(low, low))
+    for share in (0.03, 0.1):
+        scenes = replace(PLANE, shape_px=(300, 300), share=(share, share))
         filled = np.mean([(truth(one) > 0).mean() for one in scenes.examples(3)])
-        assert low - 0.03 < filled < low + 0.06
+        assert filled == pytest.approx(share, abs=0.02)
 
 
 def test_the_matrix_is_as_dark_as_asked_for_and_the_outer_membrane_darker():

@@ -44,6 +44,9 @@ NEAR_NM, FAR_NM = 30.0, -1e3
 THIN_NM = 35.0
 """Least radius of a mitochondrion; where its neurite has no room for that, it ends."""
 
+ROUND_NM = 16.0
+"""Mitochondria are rounded off as by a Gaussian of this width."""
+
 BENDS = ((0.14, 0.5), (0.03, 0.12))
 """How far neurites are bent, and over what distance, as shares of their distance."""
 
@@ -89,7 +92,7 @@ class MitochondriaScenes:
         Thickness of a section and distance to the next, and pixel size. A section much thicker than its pixels are wide
         shows the mean of all it holds, as on sections cut with a knife; equal ones are as milled by ions.
     share
-        Least and largest share of the image that mitochondria fill.
+        Least and largest share of the image that mitochondria fill; less where neurites have no room for more.
     touching
         Share of the mitochondria that shall lie against another one; where neurites end or are narrow, fewer do. With 0 none
         touch.
@@ -124,7 +127,7 @@ class MitochondriaScenes:
     touching: float = 0.3
     radius_nm: tuple[float, float] = (70.0, 170.0)
     length_nm: tuple[float, float] = (250.0, 1200.0)
-    cell_nm: float = 320.0
+    cell_nm: float = 370.0
     matrix: tuple[float, float] = (0.52, 0.66)
     cristae: float = 0.2
     vesicles: float = 900.0
@@ -446,7 +449,6 @@ def _tube(space: _Space, tissue: _Tissue, stretch: _Stretch) -> tuple[tuple[slic
     high = np.clip(np.ceil((axis.max(axis=0) + reach) / pitch) + 1, low + 1, space.lattice).astype(int)
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     wall = np.where(tissue.cell[box] == host, tissue.depth_nm[box], -tissue.depth_nm[box]) - WALL_NM
-    wall = ndimage.gaussian_filter(wall, 1.0)  # mitochondria have no edges
     own, near = np.full(wall.shape, FAR_NM, np.float32), wall > -NEAR_NM
     if near.any():
         at = _points_near(space, axis)
@@ -455,8 +457,9 @@ def _tube(space: _Space, tissue: _Tissue, stretch: _Stretch) -> tuple[tuple[slic
         radii[radii < THIN_NM] = FAR_NM
         distance, point = KDTree(axis).query(tissue.straight[box][near], distance_upper_bound=reach, workers=1)
         depth = np.append(radii, FAR_NM)[point] - distance
-        own[near] = np.maximum(np.minimum(depth, wall[near]), FAR_NM)
-    return box, own
+        own[near] = np.minimum(depth, wall[near])
+    # Mitochondria have no edges, and no blades as thin as a neurite may leave room for.
+    return box, ndimage.gaussian_filter(np.clip(own, -NEAR_NM, 2 * NEAR_NM), ROUND_NM / pitch)
 
 
 def _without_specks(found: _Mitochondria, space: _Space) -> _Mitochondria:
