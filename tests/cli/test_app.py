@@ -26,7 +26,7 @@ def test_help_names_every_command(graticule):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_with_an_example_of_every_common_option(graticule, name):
-    words = [name, "beads", "--help"] if name in ("train", "cross-validate", "simulate") else [name, "--help"]
+    words = [name, "beads", "--help"] if name in ("train", "tune", "cross-validate", "simulate") else [name, "--help"]
     ended = graticule(*words)
     assert ended.code == 0
     writes = (

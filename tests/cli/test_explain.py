@@ -43,6 +43,16 @@ def test_what_cannot_be_explained_is_said_in_a_line(graticule, picture, model, t
     assert not (tmp_path / "w").exists()
 
 
+def test_results_of_other_commands_are_not_replaced_and_earlier_reasons_are(graticule, picture, model, tmp_path):
+    assert graticule("predict", picture, "--model", model, "-o", "found", "--device", "cpu").code == 0
+    kept = {path.name for path in (tmp_path / "found" / "picture").iterdir()}
+    words = ("explain", picture, "--model", model, "-o", "found", *QUICK)
+    assert "another command's results" in graticule(*words).complaint
+    assert {path.name for path in (tmp_path / "found" / "picture").iterdir()} == kept
+    words = ("explain", picture, "--model", model, "-o", "why", *QUICK)
+    assert [graticule(*words).code, graticule(*words).code] == [0, 0]
+
+
 def test_without_captum_the_extra_is_named(graticule, picture, model, monkeypatch):
     ours = (
         "graticule.nets.attribution",

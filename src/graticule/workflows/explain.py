@@ -113,6 +113,7 @@ def explain_file(
     with naming(file):
         image = open_image(file, reading or Reading())
         folder = out / image_name(file)
+        _refuse_other_results(folder)
         with result_folder(folder) as aside:
             about = {"image": about_image(file, image), "models": [about_model(model_file)]}
             told = explain(image, model, aside, question, name=image_name(file), about=about, say=say)
@@ -136,18 +137,13 @@ def explain(
     setup = set_up(image, [model], device=question.device)
     subjects = _subjects(image, model, setup, question)
     explainer = Explainer(task.network, model.weights, question.device)
-    told, insides = [], None
+    told = []
     for number, subject in enumerate(subjects, start=1):
-        window, pixels = window_of(setup, subject)
-        cells = cells_of(explainer.logits(pixels), window, subject, task)
-        alone = _alone(setup, pixels, subject, cells)
-        reasons = explainer.why(pixels, subject.kind, cells, question.effort)
-        if insides is None:
-            insides = Insides(explainer.filters(pixels), *explainer.features(pixels))
-        told.append(_explained(number, subject, window, pixels, reasons, alone, setup))
+        told.append(_one(number, subject, setup, explainer, question.effort))
         _write_maps(told[-1], folder)
         say(f"{number} of {len(subjects)}: {told[-1].said}")
-    assert insides is not None
+    _, pixels = window_of(setup, subjects[0])
+    insides = Insides(explainer.filters(pixels), *explainer.features(pixels))
     _write_table(told, folder / TABLE)
     facts = {
         "command": "explain",
@@ -161,6 +157,21 @@ def explain(
     page = reasons_page(name, told, insides, facts)
     (folder / REASONS).write_text(render(page), encoding="utf-8")
     return told
+
+
+def _one(number: int, subject: Subject, setup: Setup, explainer: Explainer, effort: Effort) -> Explained:
+    """One subject with its reasons, from its own window alone."""
+    window, pixels = window_of(setup, subject)
+    cells = cells_of(explainer.logits(pixels), window, subject, setup.task)
+    reasons = explainer.why(pixels, subject.kind, cells, effort)
+    return _explained(number, subject, window, pixels, reasons, _alone(setup, pixels, subject, cells), setup)
+
+
+def _refuse_other_results(folder: Path) -> None:
+    """Reasons take the place of earlier reasons, never of what was found."""
+    mark = folder / MARK
+    if mark.is_file() and json.loads(mark.read_text(encoding="utf-8")).get("command") != "explain":
+        raise FormatError(f"{folder}: found another command's results; they are not replaced; choose another --out")
 
 
 def _with_network(file: Path) -> Checkpoint:
