@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is loaded
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background, as by `make test &`: programs that
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests start would be deaf to Ctrl-C, too
 
 # The machine's speed is no property of the code, and examples must be the same on every run.
 hypothesis.settings.register_profile("graticule", deadline=None, derandomize=True, print_blob=True)
