@@ -33,6 +33,13 @@ def test_reasons_are_given_and_summed_up(graticule, picture, model, tmp_path):
     assert "1 of 1" in ended.err
 
 
+def test_places_end_where_the_next_option_begins(graticule, picture, model):
+    words = ("explain", picture, "--model", model, "-o", "why", "--at", "0.04", "0.05", "0.02", "0.03")
+    ended = graticule(*words, *QUICK[2:], "--json")
+    assert ended.code == 0, ended.err
+    assert [one["why"].partition(";")[0] for one in ended.json["objects"]] == ["asked for"] * 2
+
+
 def test_what_cannot_be_explained_is_said_in_a_line(graticule, picture, model, tmp_path):
     assert (
         "place in the image" in graticule("explain", picture, "--model", model, "-o", "w", "--at", "9", "9").complaint

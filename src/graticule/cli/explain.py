@@ -17,9 +17,7 @@ def explain(
     model: Path,
     out: Annotated[Out, Parameter(help="Folder for the results, which lie in OUT/NAME; earlier ones are replaced.")],
     objects: int = 5,
-    at: Annotated[
-        tuple[float, ...], Parameter(consume_multiple=True, negative=(), show_default=False, allow_leading_hyphen=True)
-    ] = (),
+    at: Annotated[tuple[float, ...], Parameter(consume_multiple=True, negative=(), show_default=False)] = (),
     baseline: Literal["zero", "blurred"] = "zero",
     steps: int = 32,
     patch_px: int = 0,
