@@ -22,14 +22,21 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from monai.inferers import sliding_window_inference
 
+from graticule.arrays.intensity import levels
 from graticule.checkpoint import Checkpoint
 from graticule.example import Example
+from graticule.inference import make_plan, run
 from graticule.io.dataset import load
+from graticule.nets.forward import choose_precision, weights_of
+from graticule.results import Labels
 from graticule.tasks.mitochondria import Mitochondria
 from graticule.training.fit import Epoch
 from graticule.workflows.examples import examples_for
@@ -72,7 +79,9 @@ def of_set(name: str) -> dict[str, Example]:
     return {example.name: example for example in examples_for(Mitochondria(), load(DATA / name))}
 
 
-def learnt(task: Mitochondria, examples: Sequence[Example], file: Path, seed: int, start: Checkpoint | None = None) -> Checkpoint:
+def learnt(
+    task: Mitochondria, examples: Sequence[Example], file: Path, seed: int, start: Checkpoint | None = None
+) -> Checkpoint:
     """The model in `file`; it is trained first, or its training resumed, if it is not finished."""
     state = file.with_name(file.name + ".training")
     if file.exists() and not state.exists():
@@ -103,12 +112,115 @@ def lucchi(work: Path, kind: str, seed: int, changes: dict[str, Any]) -> None:
     keep("lucchi", line)
 
 
+def quarters(stack: Example) -> list[Example]:
+    """The four corners of an outlined stack, each a specimen; objects that a cut goes through are in two of them."""
+    parts = []
+    for number in range(4):
+        half = [n // 2 for n in stack.image.shape[1:]]
+        low = (0, number // 2 * half[0], number % 2 * half[1])
+        box = low, (stack.image.shape[0], low[1] + half[0], low[2] + half[1])
+        assert isinstance(stack.truth, Labels)
+        truth = Labels(stack.truth.image.crop(*box))
+        parts.append(
+            replace(stack, name=f"quarter-{number}", specimen=str(number), image=stack.image.crop(*box), truth=truth)
+        )
+    return parts
+
+
+def vnc(work: Path, kind: str, seed: int, changes: dict[str, Any]) -> None:
+    """Each quarter judged by a model that learnt from the three others."""
+    every = quarters(of_set("vnc-sstem")["stack1"])
+    task = replace(KINDS[kind], **{"epochs": 12, "steps": 40, **changes})
+    found, began = [], time.process_time()
+    for number, held in enumerate(every):
+        model = learnt(
+            task, [q for q in every if q is not held], work / f"vnc-{kind}-{seed}-{number}.safetensors", seed
+        )
+        found.append(predict(held.image, model, device="cpu"))
+        by_one = rounded(dict(model.task.score(found[-1:], [held])))
+        keep("vnc", {"kind": kind, "seed": seed, "quarter": number, **by_one})
+    pooled = rounded(dict(model.task.score(found, every)))
+    keep("vnc", {"kind": kind, "seed": seed, "quarter": "all", "cpu_s": round(time.process_time() - began), **pooled})
+
+
+def on_planes(model: Checkpoint) -> Checkpoint:
+    """A model that looks at volumes section by section, for planes: the network is the same."""
+    task = model.task
+    assert isinstance(task, Mitochondria) and task.sections
+    return replace(
+        model, task=replace(task, dimensions=2, sections=False, working_nm=task.working_nm[-2:], patch_px=())
+    )
+
+
+def hela(work: Path, seed: int) -> None:
+    """A model of lucchi on another microscope's cell: as it is, and after learning from one of its two slices."""
+    start = on_planes(Checkpoint.load(work / f"lucchi-sections-{seed}.safetensors"))
+    slices = of_set("hela-mito")
+    for name, unseen in slices.items():
+        (other,) = (one for each, one in slices.items() if each != name)
+        as_it_is = judged(start, [unseen])
+        own = start.task
+        assert isinstance(own, Mitochondria)
+        task = Mitochondria(
+            channels=own.channels, working_nm=own.working_nm, rim_nm=own.rim_nm, epochs=10, steps=40, learning_rate=1e-3
+        )
+        tuned = learnt(task, [other], work / f"hela-{seed}-{other.name}.safetensors", seed, start)
+        alone = learnt(task, [other], work / f"hela-{seed}-{other.name}-alone.safetensors", seed)
+        line = {"seed": seed, "learnt_from": other.name, "judged_on": name, "as_it_is": as_it_is}
+        keep("hela", {**line, "fine_tuned": judged(tuned, [unseen]), "that_slice_alone": judged(alone, [unseen])})
+
+
+def speed(work: Path, size: tuple[int, ...]) -> None:
+    """Our engine and MONAI's sliding window, with one network, the same windows, overlap and weights, in turn."""
+    task = Mitochondria(
+        classes=("mitochondrion",), dimensions=3, working_nm=(5.0,) * 3, thresholds=(0.5,), core_threshold=0.5
+    )
+    volume = of_set("lucchi")[LEARN].image
+    image = volume.crop((0, 0, 0), tuple(min(n, s) for n, s in zip(volume.shape, size, strict=True)))
+    image = replace(image, data=np.asarray(image.data[...]))
+    network, window = (
+        task.network().eval(),
+        tuple(t + 2 * h for t, h in zip(task.grid.tile, task.grid.halo, strict=True)),
+    )
+    share = 2 * task.grid.halo[0] / window[0]
+    known = levels(image)
+    timed: dict[str, list[float]] = {"ours": [], "whole": [], "monai": []}
+    for _ in range(3):
+        began = time.perf_counter()
+        maps = run(
+            task.forward(weights_of(network), "cpu"),
+            partial(task.prepare, levels=known),
+            image,
+            make_plan(image, task.grid),
+        )
+        timed["ours"].append(time.perf_counter() - began)
+        began = time.perf_counter()
+        with torch.inference_mode():
+            pixels = torch.from_numpy(task.prepare(image.data, known))[None]
+            theirs = sliding_window_inference(pixels, window, 1, network, overlap=share, mode="gaussian").sigmoid()
+        timed["monai"].append(time.perf_counter() - began)
+    apart = float(np.abs(maps.data - theirs[0].numpy()).mean())
+    took = {name: float(np.median(seconds)) for name, seconds in timed.items() if seconds}
+    line = {
+        "shape": image.shape,
+        "window": window,
+        "overlap": share,
+        "seconds": took,
+        "mean_difference": round(apart, 4),
+    }
+    keep(
+        "speed",
+        {**line, "times_faster": round(took["monai"] / took["ours"], 2), "precision": choose_precision("cpu", network)},
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=("lucchi", "vnc", "hela", "speed", "summary"))
     parser.add_argument("--kind", choices=tuple(KINDS), default="volumes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=HERE.parent / "build" / "mitochondria")
+    parser.add_argument("--size", type=int, nargs=3, default=[165, 768, 1024], help="voxels of the volume timed")
     parser.add_argument("--set", nargs="*", default=[], help="settings to try, NAME=JSON")
     asked = parser.parse_args()
     changes = {name: json.loads(value) for name, _, value in (word.partition("=") for word in asked.set)}
@@ -117,7 +229,14 @@ def main() -> None:
         print("../shared/data is not here: skipped")
         return
     np.seterr(all="raise", under="ignore")
-    lucchi(asked.work, asked.kind, asked.seed, changes)
+    if asked.part == "lucchi":
+        lucchi(asked.work, asked.kind, asked.seed, changes)
+    elif asked.part == "vnc":
+        vnc(asked.work, asked.kind, asked.seed, changes)
+    elif asked.part == "hela":
+        hela(asked.work, asked.seed)
+    elif asked.part == "speed":
+        speed(asked.work, tuple(asked.size))
 
 
 if __name__ == "__main__":

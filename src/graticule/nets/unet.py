@@ -66,16 +66,10 @@ class UNet(nn.Module):
         return padded(self.body, x, self.multiple)
 
 
-class SectionBySection(nn.Module):
-    """A network for planes on volumes: ``(B, C, z, y, x)`` to ``(B, K, z, y, x)``, every section seen by itself."""
-
-    narrow = True
-
-    def __init__(self, plane: nn.Module) -> None:
-        super().__init__()
-        self.plane = plane
+class SectionBySection(UNet):
+    """A U-Net for planes, by the same weights, on volumes ``(B, C, z, y, x)``: every section is seen by itself."""
 
     def forward(self, x: Tensor) -> Tensor:
         sections = x.transpose(1, 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        out: Tensor = self.plane(sections)
+        out = super().forward(sections)
         return out.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)

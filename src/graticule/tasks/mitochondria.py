@@ -297,8 +297,8 @@ class Mitochondria:
     def network(self) -> Any:
         from graticule.nets.unet import SectionBySection, UNet
 
-        unet = UNet(2, dimensions=self._seen, channels=self.channels, strides=self.strides)
-        return SectionBySection(unet) if self._by_section else unet
+        kind = SectionBySection if self._by_section else UNet
+        return kind(2, dimensions=self._seen, channels=self.channels, strides=self.strides)
 
     def forward(self, weights: Weights, device: str) -> Forward:
         """Maps are the confidences that a voxel lies in an object, and in an object's core."""
