@@ -24,20 +24,20 @@ def check(
 
     Files that cannot be read, pixel sizes that are missing or contradict one another, images without annotation, marks
     outside the image or on nothing (with the unit, scale or shift that would put them on spots), and what is in it:
-    sizes, grey levels, marks of every class. Problems have to be mended (exit code 2); warnings may be right.
+    sizes, grey levels, marks of every class, how many objects are outlined, how large and how bright. Problems have to
+    be mended (exit code 2); warnings may be right.
 
     Parameters
     ----------
     dataset
-        A folder: images/NAME.tif, points/NAME.csv, perhaps masks/NAME.tif and dataset.yaml.
+        A folder: images/NAME.tif, points/NAME.csv or labels/NAME.tif, perhaps masks/NAME.tif and dataset.yaml.
     out
-        Also write it all to this file, as JSON.
+        Also write it all to this file, as JSON; or, if its name ends in .png, .svg or .pdf, draw how bright what is
+        outlined is beside the background.
     """
-    import json
-
     from graticule.cli.voice import Voice
-    from graticule.io.atomic import replacing
     from graticule.workflows.check import check as run
+    from graticule.workflows.check import write_check
     from graticule.workflows.results import check_writable
 
     voice = Voice(common)
@@ -45,8 +45,7 @@ def check(
         check_writable(out)
     report = run(dataset, spacing_um=spacing_um, channel=channel, points_unit=points_unit)
     if out is not None:
-        with replacing(out) as aside:
-            aside.write_text(json.dumps(report.as_dict(), indent=1, ensure_ascii=False), encoding="utf-8")
+        write_check(report, out)
     voice.show(str(report))
     if not report.ok:
         count = len(report.problems)

@@ -505,7 +505,7 @@ def _labels(path: Path, image: Image) -> Labels:
 
 
 def _mask(path: Path, image: Image) -> Image:
-    mask = _aligned(path, image, "mask")
+    mask = _aligned(path, image, "a mask")
     if np.prod(mask.data.shape) * mask.data.dtype.itemsize <= IN_MEMORY:
         values = _distinct(np.asarray(mask.data[...]))
         if len(values) > 2 or (len(values) == 2 and values[0] != 0):
@@ -534,9 +534,11 @@ def _aligned(path: Path, image: Image, what: str) -> Image:
     drawn = to_image(scan, path, spacing_um=(1.0,))
     if drawn.shape != image.shape:
         found, needed = (" × ".join(map(str, shape)) for shape in (drawn.shape, image.shape))
-        raise AnnotationError(
-            f"{path}: found a {what} of {found} pixels; need {needed}, as the image has; redraw it on it"
+        turned = sorted(drawn.shape) == sorted(image.shape)
+        todo = (
+            f"its axes seem to be swapped: save it in the order {', '.join(spatial)}" if turned else "redraw it on it"
         )
+        raise AnnotationError(f"{path}: found {what} of {found} pixels; need {needed}, as the image has; {todo}")
     return replace(drawn, spacing_um=image.spacing_um, origin_um=image.origin_um)
 
 

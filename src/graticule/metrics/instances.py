@@ -191,7 +191,7 @@ def objects_of(example: Example) -> Array:
     together by faces is an object.
     """
     true = true_labels(example)
-    if true.dtype != bool and not _is_mask(true):
+    if not is_mask(true):
         return true
     return np.asarray(ndimage.label(true != 0)[0])
 
@@ -375,8 +375,8 @@ def _slabs(shape: tuple[int, ...]) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, shape[0], step))
 
 
-def _is_mask(true: Array) -> bool:
-    """Whether at most one number occurs beside 0."""
+def is_mask(true: Array) -> bool:
+    """Whether at most one number occurs beside 0: its objects are the parts that hang together."""
     top = true.max(initial=0)
     return all(bool(((true[part] == 0) | (true[part] == top)).all()) for part in _slabs(true.shape))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any
 import numpy as np
 from scipy.spatial import KDTree
 
+from graticule.errors import DatasetError
 from graticule.example import Example
+from graticule.io.atomic import replacing
 from graticule.io.dataset import Survey, Truth, survey
+from graticule.report.greys import draw_greys
 from graticule.results import Points
 from graticule.workflows.dataset_facts import (
     NM,
@@ -22,7 +26,7 @@ from graticule.workflows.dataset_facts import (
     image_facts,
     image_line,
 )
-from graticule.workflows.label_facts import label_problem, label_warnings
+from graticule.workflows.label_facts import label_problem, label_warnings, nothing_outlined
 from graticule.workflows.misplaced import Misplaced, marks_of, misplaced
 
 ONE_SPOT = 0.5
@@ -31,6 +35,7 @@ ONE_SPOT = 0.5
 CLIPPED = 0.05
 """Share of pixels at either end of what the file can hold from which on grey levels are taken to be cut off."""
 
+PICTURES = (".png", ".svg", ".pdf")
 FEW_LEVELS = 32
 FEW_MARKS = 10
 UNLIKE_STATED = 1.5
@@ -95,14 +100,30 @@ def check(
     sound = [example for example in examples if example.name not in places.images]
     problems = [*map(str, seen.faults), *places.problems, *_flat(images)]
     problems += [sentence for example in examples if (sentence := label_problem(example, names))]
+    nothing = nothing_outlined(examples, names)
+    problems += [nothing] if nothing else []
     warnings = [*places.warnings, *_grey_warnings(images)]
     warnings += _mask_warnings([one for one in images if one.name not in places.images])
     diameters_nm = {one.name: one.stated_nm or one.measured_nm for one in classes}
     warnings += [sentence for example in sound if (sentence := _twice(example, diameters_nm))]
-    warnings += label_warnings(examples, names)
+    warnings += [] if nothing else label_warnings(examples, names)
     if not problems:
         warnings += _class_warnings(classes)
     return CheckReport(str(folder), tuple(problems), tuple(warnings), images, classes)
+
+
+def write_check(report: CheckReport, path: Path) -> None:
+    """All of it as JSON; or, if the file's name ends in .png, .svg or .pdf, the grey levels of what is outlined."""
+    if path.suffix.lower() not in PICTURES:
+        with replacing(path) as aside:
+            aside.write_text(json.dumps(report.as_dict(), indent=1, ensure_ascii=False), encoding="utf-8")
+        return
+    told = {one.name: one.outlined for one in report.images if one.outlined is not None}
+    if not told:
+        raise DatasetError(
+            f"{report.folder}: found no readable outlines to draw grey levels of; need labels/; name a .json file instead"
+        )
+    draw_greys({name: (one.levels, one.inside_shares, one.outside_shares) for name, one in told.items()}, path)
 
 
 def _places(

@@ -14,15 +14,13 @@ from graticule.example import Example
 from graticule.image import Array, Image
 from graticule.io.dataset import Survey
 from graticule.results import Labels, Points
-from graticule.workflows.label_facts import class_shares, shares_said
+from graticule.workflows.label_facts import SAMPLE, class_shares, sampling, shares_said
+from graticule.workflows.outline_facts import OutlineFacts, outline_facts, outline_line
 
 NM = 1e-3  # µm
 
 MEASURED_ON = 4
 """Images a class's diameter is measured on: those with most of it."""
-
-SAMPLE = 4_000_000
-"""Pixels that are plenty to describe grey levels by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +41,8 @@ class ImageFacts:
         Of labels: share of the annotated voxels that each class has.
     cells
         Where the image holds numbers of cells in place of grey levels: how many, and their median diameter in pixels.
+    outlined
+        Of labels on grey levels: how large objects are, and how bright.
     """
 
     name: str
@@ -56,6 +56,7 @@ class ImageFacts:
     outside_mask: int
     shares: Mapping[str, float] = field(default_factory=dict)
     cells: tuple[int, float] | None = None
+    outlined: OutlineFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def image_facts(name: str, image: Image, example: Example | None, classes: Seque
     truth = None if example is None else example.truth
     objects: dict[str, int] = {}
     shares: dict[str, float] = {}
-    outside = 0
+    outside, cells = 0, _cells(image)
     if isinstance(truth, Points) and example is not None:
         objects = {kind: int((truth.kind == number).sum()) for number, kind in enumerate(truth.kinds)}
         outside = int((~example.is_complete_at(truth.position_um)).sum())
@@ -104,7 +105,8 @@ def image_facts(name: str, image: Image, example: Example | None, classes: Seque
         objects=objects,
         outside_mask=outside,
         shares=shares,
-        cells=_cells(image),
+        cells=cells,
+        outlined=None if example is None or cells is not None else outline_facts(example, classes),
     )
 
 
@@ -119,8 +121,7 @@ def _cells(image: Image) -> tuple[int, float] | None:
 
 def _sample(image: Image) -> Array:
     """All pixels, or a regular grid of them in a large image."""
-    step = max(1, int((np.prod(image.shape) / SAMPLE) ** (1 / image.ndim)))
-    return np.asarray(image.data[(..., *(slice(None, None, step),) * image.ndim)])
+    return np.asarray(image.data[(..., *sampling(image.shape))])
 
 
 def _clipped(pixels: Array) -> tuple[float, float]:
@@ -192,7 +193,8 @@ def image_line(one: ImageFacts) -> str:
     marked = shares_said(one.shares) or objects or "nothing"
     if one.cells is not None and one.shares and objects:
         marked += f" in {objects}"
-    return f"{one.name}: {size} ({one.axes}, {one.dtype}), {spacing} µm per pixel, {seen}, marked: {marked}"
+    said = f"{one.name}: {size} ({one.axes}, {one.dtype}), {spacing} µm per pixel, {seen}, marked: {marked}"
+    return "\n".join(line for line in (said, one.outlined and outline_line(one.name, one.outlined)) if line)
 
 
 def class_line(one: ClassFacts) -> str:

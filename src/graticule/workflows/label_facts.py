@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 import numpy as np
 
@@ -15,6 +16,9 @@ LITTLE = 0.01
 
 MASK_WHITE = 255
 
+SAMPLE = 4_000_000
+"""Pixels that are plenty to describe grey levels by."""
+
 
 def class_shares(example: Example, classes: Sequence[str]) -> dict[str, float]:
     """Share of each class of the voxels that are annotated; of all that is outlined, where there is one class or none."""
@@ -26,8 +30,21 @@ def class_shares(example: Example, classes: Sequence[str]) -> dict[str, float]:
     return {name: float((numbers == number).mean()) for number, name in enumerate(classes, start=1)}
 
 
+def nothing_outlined(examples: Sequence[Example], classes: Sequence[str]) -> str:
+    """That there is nothing to learn in any image; empty if there is something, or nothing is meant to be outlined."""
+    outlined = [example for example in examples if isinstance(example.truth, Labels)]
+    if not outlined or any(sum(class_shares(example, classes).values()) for example in outlined):
+        return ""
+    return (
+        f"labels: found 0 in every annotated voxel of all {len(outlined)} images; need something outlined; are these the "
+        "right files, and are objects not 0 in them?"
+    )
+
+
 def label_problem(example: Example, classes: Sequence[str]) -> str:
     """What makes the labels of one image unusable; empty if nothing does."""
+    if isinstance(example.truth, Labels) and (least := int(_known(example).min(initial=0))) < 0:
+        return f"labels/{example.name}: found the number {least}; need 0 for background and more for what is outlined; mend it"
     largest = int(_known(example).max(initial=0)) if isinstance(example.truth, Labels) else 0
     if len(classes) < 2 or largest <= len(classes):
         return ""
@@ -68,6 +85,12 @@ def _is_white(example: Example) -> bool:
 def shares_said(shares: Mapping[str, float]) -> str:
     """For people."""
     return ", ".join(f"{share:.1%} {name}" for name, share in shares.items())
+
+
+def sampling(shape: Sequence[int]) -> tuple[slice, ...]:
+    """All voxels, or a regular grid of them in a large image."""
+    step = max(1, int((prod(shape) / SAMPLE) ** (1 / len(shape))))
+    return (slice(None, None, step),) * len(shape)
 
 
 def _known(example: Example) -> Array:
