@@ -295,7 +295,12 @@ def test_a_network_without_padding_is_asked_for_the_right_cell():
 
     logits = np.zeros((1, 21, 21), np.float32)
     one = Subject(
-        kind=0, position_um=np.zeros(2), confidence=None, box=Box((31, 33), (32, 34)), voxels=np.ones((1, 1), bool)
+        kind=0,
+        position_um=np.zeros(2),
+        confidence=None,
+        box=Box((31, 33), (32, 34)),
+        voxels=np.ones((1, 1), bool),
+        point=True,
     )
     cells = cells_of(logits, Box((0, 0), (64, 64)), one, Half())
     assert np.argwhere(cells).tolist() == [[round((31 - 11.5) / 2), round((33 - 11.5) / 2)]]

@@ -72,11 +72,13 @@ class Subject:
     Attributes
     ----------
     position_um
-        Where the window's middle goes: in the object, as far from its rim as can be.
+        Where the window's middle goes: in the object, as far from its rim as can be, or where somebody asked.
     confidence
         As the model says in the whole image; None: nothing was found here.
     box, voxels
         Where the object lies on the working grid, and which of these voxels are its own; of a point, one voxel.
+    point
+        Whether it is a place, and not an outlined region.
     cut
         Whether it goes on beyond what is looked at at once.
     """
@@ -86,6 +88,7 @@ class Subject:
     confidence: float | None
     box: Box
     voxels: Array
+    point: bool = False
     cut: bool = False
     why: str = ""
 
@@ -205,8 +208,8 @@ def _subjects(image: Image, model: Checkpoint, setup: Setup, question: Question)
 
 
 TIERS: tuple[Callable[[Subject], bool], ...] = (
-    lambda one: not one.cut and one.voxels.size > 1 and one.size >= SPECK,
-    lambda one: one.voxels.size == 1 or one.size >= SPECK,
+    lambda one: one.point or (one.size >= SPECK and not one.cut),
+    lambda one: one.point or one.size >= SPECK,
     lambda one: True,
 )
 """Which objects are worth explaining, the best first: whole ones, those that are no specks, any."""
@@ -249,7 +252,9 @@ def _spot(position_um: Array, kind: int, confidence: float | None, setup: Setup)
     voxel = np.clip(voxel, 0, np.array(setup.working.shape) - 1)
     box = Box(tuple(map(int, voxel)), tuple(int(v) + 1 for v in voxel))
     one = np.ones((1,) * len(voxel), bool)
-    return Subject(kind=kind, position_um=np.asarray(position_um, float), confidence=confidence, box=box, voxels=one)
+    return Subject(
+        kind=kind, position_um=np.asarray(position_um, float), confidence=confidence, box=box, voxels=one, point=True
+    )
 
 
 def _outlined(setup: Setup, count: int) -> list[Subject]:
@@ -346,7 +351,7 @@ def _at(place: Sequence[float], image: Image, model: Checkpoint, setup: Setup, d
             _holds(subject.box, spot.box.start)
             and subject.voxels[spot.box.relative_to(subject.box.start).slices()].all()
         ):
-            return replace(subject, why="asked for")
+            return replace(subject, position_um=position, why="asked for")
     return replace(spot, why="asked for; nothing was found here")
 
 
@@ -400,7 +405,7 @@ def cells_of(logits: Floats, window: Box, subject: Subject, task: Task) -> Array
     cells, stride = logits.shape[1:], task.grid.stride
     # A network without padding answers for the inner part of a window; its first cell then lies further in.
     first = [(n - (m - 1) * stride - 1) / 2 for n, m in zip(window.shape, cells, strict=True)]
-    if subject.size == 1:
+    if subject.point:
         return _peak(logits[subject.kind], window, subject, first, stride)
     centres = np.meshgrid(*[f + stride * np.arange(m) for f, m in zip(first, cells, strict=True)], indexing="ij")
     places = [np.round(c + a - s).astype(int) for c, a, s in zip(centres, window.start, subject.box.start, strict=True)]
