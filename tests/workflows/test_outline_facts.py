@@ -65,7 +65,7 @@ def test_grey_levels_inside_and_outside_are_told_where_the_annotation_is_complet
     pixels[6:] = 255
     one = outline_facts(example(boxes(), known, pixels))
     assert (one.inside, one.outside, one.objects) == ((60,) * 5, (180,) * 5, 2)
-    assert len(one.levels) == BINS + 1
+    assert len(one.levels) == len(one.inside_shares) + 1 <= BINS + 1
     assert sum(one.inside_shares) == pytest.approx(1) and sum(one.outside_shares) == pytest.approx(1)
 
 
@@ -73,6 +73,15 @@ def test_percentiles_are_those_of_the_pixels():
     pixels = np.arange(4800).reshape(12, 20, 20).astype(np.uint16)
     one = outline_facts(example(boxes(), pixels=pixels))
     assert one.inside == pytest.approx(np.percentile(pixels[boxes() > 0], (5, 25, 50, 75, 95)), rel=1e-3)
+
+
+def test_every_range_of_a_histogram_holds_as_many_whole_levels():
+    for top in (3, 90, 1000):
+        pixels = np.arange(4800).reshape(12, 20, 20) % top
+        one = outline_facts(example(boxes(), pixels=pixels))
+        per_range = np.histogram(np.arange(top), one.levels)[0]
+        assert set(per_range[:-1]) <= {per_range[0]} and per_range.sum() == top
+        assert sum(one.outside_shares) == pytest.approx(1, abs=1e-3)
 
 
 def test_nothing_outlined_has_no_sizes_and_points_have_no_outlines():

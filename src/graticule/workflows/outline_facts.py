@@ -39,7 +39,7 @@ class OutlineFacts:
     inside, outside
         `PERCENTILES` of the grey levels of what is outlined and of the background; empty where there is none.
     levels, inside_shares, outside_shares
-        Histograms: edges of `BINS` grey levels, and how the pixels of either are shared out among them.
+        Histograms: edges of up to `BINS` ranges of grey levels, and how the pixels of either are shared out among them.
     """
 
     objects: int | None
@@ -59,7 +59,7 @@ def outline_facts(example: Example, classes: Sequence[str] = ()) -> OutlineFacts
     if not isinstance(example.truth, Labels) or example.image.axes not in ("yx", "zyx"):
         return None
     inside, outside = _greys(example)
-    levels = np.histogram_bin_edges(np.concatenate([inside, outside]), BINS)
+    levels = _levels(np.concatenate([inside, outside]), whole=np.dtype(example.image.data.dtype).kind in "iub")
     countable = len(classes) < 2 and prod(example.image.shape) <= LARGEST
     sizes, cut, mask = _objects(example) if countable else (None, 0, False)
     return OutlineFacts(
@@ -102,6 +102,16 @@ def _greys(example: Example) -> tuple[Array, Array]:
 
 def _percentiles(values: Array, which: Sequence[int]) -> tuple[float, ...]:
     return tuple(float(f"{value:.4g}") for value in np.percentile(values, which)) if len(values) else ()
+
+
+def _levels(values: Array, *, whole: bool) -> Array:
+    """Edges of ranges that cover all values; of whole numbers each range holds as many, lest histograms look like combs."""
+    if not whole or not len(values):
+        return np.histogram_bin_edges(values, BINS)
+    many = int(values.max() - values.min()) + 1
+    width = -(-many // BINS)
+    edges: Array = values.min() - 0.5 + width * np.arange(-(-many // width) + 1)
+    return edges
 
 
 def _shares(values: Array, levels: Array) -> tuple[float, ...]:
