@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -159,6 +160,7 @@ def test_of_single_objects_each_is_told_worst_first_and_drawn_by_what_became_of_
     assert pictures == {"missed-01 a 2.png", "false-01 a 2.png"}
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Object F1 0.500 at IoU 0.5" in page and "2 of 3 objects are not simply found" in page
+    assert re.search(r"object F1\s*</td>\s*<td[^>]*>\s*0.5000", page)  # figures are lines where there are many
     assert (tmp_path / "out" / "overlays" / "a.png").is_file()
 
 

@@ -53,6 +53,8 @@ NAMES = {
     "um3": "µm³",
 }
 COUNTS = ("tp", "fp", "fn", "objects_true", "objects_met", "objects_false", "splits", "merges")
+WIDEST = 12
+"""Columns of a table of scores; of more, figures become rows."""
 MOST_OVERLAYS = 12
 UNITS = ("_um", "_um2", "_um3")
 MOST_ROWS = 20
@@ -353,7 +355,10 @@ def _of_evaluation(folder: Path, run: dict[str, Any], name: str) -> Page:
 def _scored(path: Path) -> Table:
     with path.open(encoding="utf-8", newline="") as file:
         head, *rows = list(csv.reader(file))
-    return Table(tuple(map(_titled, head)), tuple(tuple(map(_rounded, row)) for row in rows))
+    cells = [tuple(map(_titled, head)), *(tuple(map(_rounded, row)) for row in rows)]
+    if len(head) > WIDEST > len(cells):  # a line for each figure, rather than columns that no page has room for
+        cells = list(zip(*cells, strict=True))
+    return Table(cells[0], tuple(cells[1:]))
 
 
 def _titled(name: str) -> str:
