@@ -77,6 +77,7 @@ CANDIDATES: tuple[dict[str, Any], ...] = tuple(
 
 STEP = 4  # voxels between windows that are taken one by one
 BATCH = 16  # of these at once
+BOTH = 7  # draws of which last weights are judged beside averaged ones
 LOSSES = ("binomial", "supervised", "non-negative")
 
 
@@ -369,9 +370,9 @@ def _window_by_window(network: torch.nn.Module, piece: torch.Tensor, side: int) 
 
 
 def note(part: str, key: dict[str, Any], model: Learnt, judge: Judge, **more: Any) -> None:
-    """A line for this draw; last weights are judged for ten clicks, where averaging is claimed to matter."""
+    """A line for this draw; of some, last weights are judged too: for ten clicks, where averaging is claimed to matter."""
     line = {**key, "swa": judge.scores(model.task, model.averaged)}
-    if key["clicks"] == 10 and key["risk"] == "binomial":
+    if (key["clicks"], key["risk"]) == (10, "binomial") and key["draw"] < BOTH:
         line["last"] = judge.scores(model.task, model.last)
     line |= {"cpu_s": round(model.seconds), "steps": model.task.epochs * model.task.steps, **more}
     RESULTS.mkdir(parents=True, exist_ok=True)
@@ -438,10 +439,11 @@ def _table(part: str) -> Iterator[str]:
     for count, risk in sorted({(line["clicks"], line["risk"]) for line in every}):
         these = [line for line in every if (line["clicks"], line["risk"]) == (count, risk)]
         for kind in ("swa", "last", "log"):
-            if kind not in these[0]:
+            of_kind = [line[kind] for line in these if kind in line]
+            if not of_kind:
                 continue
-            f1 = [line[kind]["f1"] for line in these]
-            best = [line[kind].get("best_f1", float("nan")) for line in these]
+            f1 = [one["f1"] for one in of_kind]
+            best = [one.get("best_f1", float("nan")) for one in of_kind]
             yield (
                 f"{part}, {count} clicks, {risk}, {kind}: F1 {np.mean(f1):.3f} (mean of {len(f1)} draws), {min(f1):.3f} … "
                 f"{max(f1):.3f}, spread {max(f1) - min(f1):.3f}, sd {np.std(f1):.3f}; at the best threshold {np.mean(best):.3f}"
