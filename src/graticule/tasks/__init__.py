@@ -7,7 +7,16 @@ from typing import Any
 
 from graticule.example import Example
 from graticule.task import Task
-from graticule.tasks import beads, beads_log, mitochondria, particles, particles_log, rosettes, tissue
+from graticule.tasks import (
+    beads,
+    beads_log,
+    mitochondria,
+    mitochondria_dark,
+    particles,
+    particles_log,
+    rosettes,
+    tissue,
+)
 from graticule.tasks.beads import Beads
 from graticule.tasks.beads_log import LogBeads
 from graticule.tasks.mitochondria import Mitochondria
@@ -39,6 +48,7 @@ BASELINES: dict[str, Callable[[Any, Sequence[Example]], Task]] = {
     Beads.name: beads_log.baseline,
     Tissue.name: tissue.baseline,
     Rosettes.name: rosettes.baseline,
+    Mitochondria.name: mitochondria_dark.baseline,
     Particles.name: particles_log.baseline,
 }
 """By task name: a classical method for the same classes, tuned on annotated examples; printed beside every figure."""

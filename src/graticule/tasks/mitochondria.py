@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 STEPS = 255  # confidences are whole 255ths: what is decoded at once and what is stored for later are the same
 NM = 1e-3  # µm
-VOXELS = {2: 256**2, 3: 80**3}  # of a training patch
+VOXELS = {2: 256**2, 3: 32 * 144**2}  # of a training patch
 BATCH = {2: 8, 3: 2}
 WINDOW = {2: 1024, 3: 256}
 OVERLAP = {2: 128, 3: 64}
@@ -91,8 +91,8 @@ class Mitochondria:
     batch
         Patches per step; 0: 8 of planes, 2 of volumes.
     patch_px
-        Sides of a training patch, one number or one for each axis; empty: 256 in planes, 80 in volumes, or as much along
-        axes that differ, or less where images are smaller.
+        Sides of a training patch, one number or one for each axis; empty: 256 in planes, 32 sections of 144 in volumes
+        (fewer and wider ones where sections are far apart), or less where images are smaller.
     learning_rate
         Peak learning rate.
     weight_decay
@@ -142,7 +142,7 @@ class Mitochondria:
     overlap_px: tuple[int, ...] = ()
 
     criterion: Literal["dice", "focal-tversky"] = "dice"
-    epochs: int = 30
+    epochs: int = 24
     steps: int = 60
     batch: int = 0
     patch_px: tuple[int, ...] = ()
@@ -413,14 +413,12 @@ class Mitochondria:
 
     @property
     def _usual_patch(self) -> tuple[int, ...]:
-        """About `VOXELS`, as deep as it is wide but for what the network cannot halve."""
+        """About `VOXELS`; of volumes wide rather than deep: what an object is shows by what lies around it in a section."""
         voxels, reduction = VOXELS[self._seen], self.reduction
-        side = round(voxels ** (1 / self._seen)) // reduction[-1] * reduction[-1]
         if self._seen == 2:
+            side = round(voxels**0.5) // reduction[-1] * reduction[-1]
             return (*(1,) * (self._ndim - 2), side, side)
-        if reduction[0] == reduction[-1]:
-            return (side,) * 3
-        deep = max(8, round_up(side * reduction[0] // reduction[-1], reduction[0]))
+        deep = max(8, 2 * reduction[0])
         wide = int((voxels / deep) ** 0.5) // reduction[-1] * reduction[-1]
         return (deep, wide, wide)
 
