@@ -69,6 +69,7 @@ def test_all_that_is_drawn_lies_in_the_space_and_has_its_type(whole):
         assert 1e-4 <= trial.settings["rate"] <= 1
         assert isinstance(trial.settings["batch"], int) and 1 <= trial.settings["batch"] <= 8
         assert trial.settings["rows"] in ((1, 2), (3, 4))
+    assert len({trial.settings["rate"] for trial in whole[1]}) == len(whole[1]), "each is drawn anew"
 
 
 def test_a_search_finds_better_than_it_began_with_and_knows_why(whole):
