@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CLASSICAL = {
     "beads-log": "a Laplacian of Gaussian tuned on the same images",
     "tissue-texture": "by texture, without training",
+    "mitochondria-dark": "by grey level alone, tuned on the same images",
     "rosettes-vertices": "by vertices alone, tuned on the same images",
 }
 """What to call each classical method."""
