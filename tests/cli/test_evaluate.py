@@ -1,7 +1,17 @@
 import csv
 import json
 
+import numpy as np
 import pytest
+
+from graticule.cli.evaluate import show_labels
+from graticule.cli.options import Common
+from graticule.cli.voice import Voice
+from graticule.example import Example
+from graticule.image import Image
+from graticule.metrics import instances
+from graticule.results import Labels
+from graticule.workflows.evaluate_labels import LabelEvaluation
 
 FILES = {
     "scores.json",
@@ -81,3 +91,17 @@ def test_a_dataset_with_other_classes_is_refused_or_read_by_name(graticule, mode
     else:
         assert "12nm" in ended.err
         assert ended.code == 2
+
+
+def test_of_single_objects_the_table_says_what_became_of_them_and_names_no_two_images_alike(capsys):
+    numbers = np.zeros((20, 60), np.uint8)
+    numbers[5:15, 2:12], numbers[5:15, 40:50] = 1, 2
+    truth, found = (Labels(Image(each, "yx", (0.01, 0.01))) for each in (numbers, np.where(numbers == 1, 1, 0)))
+    examples = [Example(f"a-name-as-long-as-names-may-be-{n}", truth.image, truth) for n in range(2)]
+    scores = [instances.scores([found], [example], ("mitochondrion",)) for example in examples]
+    by_image = {example.name: one for example, one in zip(examples, scores, strict=True)}
+    show_labels(Voice(Common()), LabelEvaluation(None, tuple(examples), (found,) * 2, scores[0], by_image, 0.0))
+    said = capsys.readouterr().out
+    assert "1/2" in said and "0.667" in said and "between outlines" in said
+    first_column = "".join(line.split()[0] for line in said.splitlines())
+    assert all(example.name in first_column for example in examples)

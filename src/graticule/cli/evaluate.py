@@ -153,14 +153,18 @@ def _show_events(voice: Voice, done: LabelEvaluation) -> None:
 
 
 def _show_objects(voice: Voice, done: LabelEvaluation) -> None:
-    head = ("image", "objects", "met", "false", "splits", "merges", "F1", "F1 at .75", "AP", "PQ", "off by nm", "Dice")
+    head = ("image", "met", "false", "split", "merged", "F1", "F1 .75", "AP", "PQ", "nm", "Dice")
     keys = ("object_f1", "object_f1_75", "ap", "pq")
     lines = []
     for image, scores in (*done.by_image.items(), ("all images", done.pooled)):
-        counts = [f"{scores[key]:.0f}" for key in ("objects_true", "objects_met", "objects_false", "splits", "merges")]
-        off = f"{scores['boundary_nm']:.1f}" if "boundary_nm" in scores else ""
-        lines.append((image, *counts, *(f"{scores[key]:.3f}" for key in keys), off, f"{scores['dice']:.4f}"))
+        met = f"{scores['objects_met']:.0f}/{scores['objects_true']:.0f}"
+        counts = [f"{scores[key]:.0f}" for key in ("objects_false", "splits", "merges")]
+        apart = f"{scores['boundary_nm']:.1f}" if "boundary_nm" in scores else ""
+        lines.append((image, met, *counts, *(f"{scores[key]:.3f}" for key in keys), apart, f"{scores['dice']:.3f}"))
     voice.table(head, lines)
+    voice.show(
+        "Objects agree above an IoU of 0.5 (F1 .75: of 0.75); nm: between outlines, on average; Dice: of voxels."
+    )
 
 
 def show(voice: Voice, done: Evaluation) -> None:

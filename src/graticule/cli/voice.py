@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from graticule.cli.options import Common
 
@@ -35,7 +35,8 @@ class Voice:
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
         """A table of the result: the first column names the row, the others are right-aligned."""
-        drawn = Table(*head[:1], title=title, title_justify="left", box=None, pad_edge=False)
+        names = (Column(name, overflow="fold") for name in head[:1])  # rows are known by their whole names
+        drawn = Table(*names, title=title, title_justify="left", box=None, pad_edge=False)
         for name in head[1:]:
             drawn.add_column(name, justify="right")
         for row in rows:
