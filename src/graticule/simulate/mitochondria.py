@@ -127,15 +127,15 @@ class MitochondriaScenes:
     touching: float = 0.3
     radius_nm: tuple[float, float] = (70.0, 170.0)
     length_nm: tuple[float, float] = (250.0, 1200.0)
-    cell_nm: float = 370.0
+    cell_nm: float = 340.0
     matrix: tuple[float, float] = (0.52, 0.66)
     cristae: float = 0.2
-    vesicles: float = 900.0
-    tubules: float = 40.0
+    vesicles: float = 1100.0
+    tubules: float = 70.0
     bodies: float = 1.5
     contrast: tuple[float, float] = (120.0, 145.0)
-    blur_nm: float = 6.0
-    noise: tuple[float, float] = (0.08, 0.14)
+    blur_nm: float = 7.0
+    noise: tuple[float, float] = (0.07, 0.12)
     drift: float = 0.05
     curtains: float = 0.02
 
@@ -482,8 +482,8 @@ def _stained(
     """0 is cytoplasm, 1 a membrane."""
     depth, cell = space.enlarged(tissue.depth_nm), space.repeated(tissue.cell)
     own_grey = rng.normal(0, 0.06, int(cell.max()) + 1).astype(np.float32)
-    grain = _grain(rng, space, 30.0)
-    stain = own_grey[cell] + 0.16 * grain + 0.07 * _grain(rng, space, 70.0)
+    grain = _grain(rng, space, 38.0)
+    stain = own_grey[cell] + 0.2 * grain + 0.1 * _grain(rng, space, 85.0)
     free = (depth > WALL_NM) & (mitochondria.number == 0) & (mitochondria.depth_nm < 0)
     _vesicles(rng, space, scenes, stain, free, cell)
     _tubules(rng, space, scenes, stain, free)
@@ -491,8 +491,8 @@ def _stained(
     inside = mitochondria.number > 0
     stain[inside] = _organelle(rng, space, scenes, mitochondria, inside) + 0.05 * grain[inside]
     patchy = 1 - PATCHY * np.clip(0.5 + 0.5 * _slow(rng, space, 120.0), 0, 1)
-    width = 8.0 + 12.0 * (_slow(rng, space, 140.0) > 2.5)  # here and there a dense patch, as at synapses
-    membrane = patchy * np.exp(-((np.maximum(depth - 6, 0) / width) ** 2))
+    width = 10.0 + 12.0 * (_slow(rng, space, 140.0) > 2.5)  # here and there a dense patch, as at synapses
+    membrane = patchy * np.exp(-((np.maximum(depth - 8, 0) / width) ** 2))
     return np.asarray(np.maximum(stain, 1.05 * membrane), np.float32)
 
 
