@@ -69,11 +69,10 @@ CHOOSE, CLICK = (0, 4), (1, 5)  # images of centrioles-2d that settings are judg
 JUDGED = (2, 3, 6, 7)  # the rest: two of either marker
 MATCH_NM = 300.0  # of centrioles-2d: foci are about 5 pixels wide
 CANDIDATES: tuple[dict[str, Any], ...] = tuple(
-    {"diameters_nm": (600.0,), "window_nm": window, "window_px": px, "patch_px": px + 4, "linear_to": linear}
-    for window, px in ((800.0, 24), (1600.0, 32))
+    {"diameters_nm": (600.0,), "window_nm": 2000.0, "window_px": 20, "patch_px": 24, "linear_to": linear}
     for linear in (12.0, 30.0)
 )
-"""The default window and twice that, at about the images' own resolution; brightness as it is up to 12 and 30 noise spreads."""
+"""The smallest window that the network takes at the images' own resolution; brightness as it is up to 12, and 30, spreads."""
 
 STEP = 4  # voxels between windows that are taken one by one
 BATCH = 16  # of these at once
