@@ -138,14 +138,14 @@ def test_a_trial_that_was_killed_is_run_again(whole, tmp_path):
     assert told(searched(tmp_path, 3)) == told(whole[1])[:3]
 
 
-def test_settings_whose_trial_died_twice_are_left_out(whole, tmp_path):
+def test_settings_whose_trial_died_again_and_again_are_left_out(whole, tmp_path):
     searched(tmp_path, 1)
-    for _ in range(2):
+    for _ in range(3):
         left_running(tmp_path)
     after = searched(tmp_path, 3)
-    assert [trial.why for trial in after] == ["", "died", "died twice", ""]
-    assert after[1].settings == after[2].settings == whole[1][1].settings
-    assert after[3].settings != after[2].settings
+    assert [trial.why for trial in after] == ["", "died", "died", "died again and again", ""]
+    assert after[1].settings == after[2].settings == after[3].settings == whole[1][1].settings
+    assert after[4].settings != after[3].settings
 
 
 def test_a_kill_before_the_first_trial_was_drawn_changes_nothing(tmp_path):

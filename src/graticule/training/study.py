@@ -29,6 +29,9 @@ STARTUP = 8
 BEFORE_PRUNING = 4
 """Trials that end in their own time before any is ended early."""
 
+MOST_DEATHS = 3
+"""Times that the same settings may die with their program before they are taken for the reason."""
+
 WHY, LOST, IDENTITY = "why", "lost", "identity"
 
 Settings = Mapping[str, Any]
@@ -207,15 +210,15 @@ class Study:
         self._study.tell(trial, state=TrialState.FAIL)
 
     def _bury(self) -> Iterator[int]:
-        """Trials that were running when their program ended: they are drawn again, but not a third time."""
+        """Trials that were running when their program ended: they are drawn again, but not a fourth time."""
         import optuna
         from optuna.trial import TrialState
 
         every = self._study.get_trials(deepcopy=False)
         for trial in [t for t in every if t.state == TrialState.RUNNING]:
             before = [t for t in every if t.user_attrs.get(LOST) == "died" and t.params == trial.params]
-            again = not before or len(trial.params) < len(self.space)
-            kind, why = (LOST, "died") if again else (WHY, "died twice")
+            again = len(before) < MOST_DEATHS - 1 or len(trial.params) < len(self.space)
+            kind, why = (LOST, "died") if again else (WHY, "died again and again")
             self._fail(optuna.Trial(self._study, trial._trial_id), kind, why)
             yield trial.number
         for trial in [t for t in every if t.state == TrialState.WAITING]:  # put in line, never begun: put in line anew

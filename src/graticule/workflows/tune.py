@@ -211,7 +211,7 @@ def _say_begun(study: Study, search: Search, learn: Sequence[Example], choose: S
         say(f"found {study.ended} trials that have ended; going on")
     for number in study.died:
         why = next(trial.why for trial in study.trials if trial.number == number)
-        again = "its settings are left out" if why == "died twice" else "it is run again"
+        again = "its settings are left out" if why == "died again and again" else "it is run again"
         say(f"trial {number} {why} with its program: {again}")
 
 
