@@ -100,18 +100,22 @@ def test_cristae_give_mitochondria_a_texture_that_the_matrix_alone_has_not():
     assert spread[0.3] > 1.5 * spread[0.0]
 
 
-def diameters_um(example):
-    size = np.bincount(truth(example).ravel())[1:] * np.prod(example.image.spacing_um)
-    return np.cbrt(6 * size / np.pi)
+def widths_um(scenes):
+    """Of all mitochondria of some planes: as far from their middle to their rim, twice."""
+    far = []
+    for example in scenes.examples(4):
+        depth = ndimage.distance_transform_edt(truth(example) > 0, sampling=example.image.spacing_um)
+        far += list(2 * ndimage.maximum(depth, truth(example), range(1, truth(example).max() + 1)))
+    return np.array(far)
 
 
-def test_in_finer_voxels_mitochondria_are_as_large_in_micrometres():
+def test_in_finer_pixels_mitochondria_are_as_wide_in_micrometres():
     coarse, fine = (
-        diameters_um(MitochondriaScenes(shape_px=shape, spacing_um=(s, s), share=(0.12, 0.12)).draw(7))
-        for s, shape in ((0.016, (16, 72, 72)), (0.008, (32, 144, 144)))
+        widths_um(replace(PLANE, shape_px=(n, n), spacing_um=(0.008, s), share=(0.1, 0.1)))
+        for s, n in ((0.016, 160), (0.008, 320))
     )
-    assert np.median(fine) == pytest.approx(np.median(coarse), rel=0.35)
-    assert 0.05 < np.median(fine) < 0.5
+    assert np.median(fine) == pytest.approx(np.median(coarse), rel=0.3)
+    assert 0.05 < np.median(fine) < 2 * 0.17
 
 
 def test_thick_sections_resemble_one_another_less_than_thin_ones_and_blur_what_runs_askew():
@@ -170,3 +174,8 @@ def test_impossible_settings_are_refused(settings, said):
 def test_even_a_speck_of_an_image_can_be_drawn():
     example = MitochondriaScenes(shape_px=(1, 9, 5)).draw(0)
     assert example.image.shape == (1, 9, 5)
+
+
+def test_mitochondria_take_no_more_room_from_one_another_than_they_need():
+    crowded = replace(PLANE, share=(0.12, 0.12), touching=0.0)
+    assert np.mean([(truth(crowded.draw(seed)) > 0).mean() for seed in range(6)]) > 0.085

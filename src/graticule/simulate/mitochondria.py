@@ -38,7 +38,7 @@ NEAREST = 10
 WALL_NM = 26.0
 """Between the plasma membrane and a mitochondrion at least."""
 
-NEAR_NM, FAR_NM = 30.0, -1e3
+NEAR_NM, FAR_NM = 60.0, -1e3
 """Around mitochondria depths are computed so far; how deep all that is further away is said to lie in one."""
 
 THIN_NM = 35.0
@@ -56,7 +56,7 @@ SPECK_NM = 60.0
 LEAST_LEFT = 0.7
 """Share of a mitochondrion that others may not have taken already."""
 
-GAP_NM = 30.0
+GAP_NM = 24.0
 """Between mitochondria of a neurite that do not touch, at least."""
 
 PATIENCE = 10
@@ -387,7 +387,7 @@ def _mitochondria(rng: Random, space: _Space, scenes: MitochondriaScenes, tissue
         meets = laid is None or bool(((own > 0) & (depth[box] > 0)).any())
         if not meets or (left > 0).sum() <= LEAST_LEFT * (own > 0).sum():
             continue
-        depth[box] = np.maximum(depth[box], left)
+        depth[box] = np.maximum(depth[box], np.where(left > 1 - NEAR_NM, left, FAR_NM))
         number[box] = np.where(left > 0, each, number[box])
         missing -= int((left > 0).sum())
         paired = laid is None and rng.random() < scenes.touching / (2 - scenes.touching)  # of two, one is drawn so
