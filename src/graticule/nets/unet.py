@@ -71,5 +71,5 @@ class SectionBySection(UNet):
 
     def forward(self, x: Tensor) -> Tensor:
         sections = x.transpose(1, 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        out = super().forward(sections)
-        return out.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)
+        out: Tensor = super().forward(sections).unflatten(0, (x.shape[0], x.shape[2]))
+        return out.transpose(1, 2)

@@ -338,7 +338,7 @@ class Mitochondria:
 
     def _cores_and_rims(self, graded: Array) -> Array:
         inside, core = (max(1, round(t * STEPS)) for t in (self.thresholds[0], self.core_threshold or 0.5))
-        raw = (graded[0] >= inside).astype(np.uint8) * np.uint8(2)
+        raw: Array = (graded[0] >= inside).astype(np.uint8) * np.uint8(2)
         raw[(raw != 0) & (graded[1] >= core)] = 1
         return raw
 
