@@ -22,6 +22,7 @@ from graticule.simulate.particles import ParticleScenes
 from graticule.task import Levels
 from graticule.tasks import PRESETS, TASKS
 from graticule.tasks.particles import FLOOR, MEASURED, Particles, share_of_volume
+from graticule.tasks.particles_marks import look_of
 from graticule.training.fit import draw_batch, fit, source_of
 from graticule.training.patches import draw_patch
 from graticule.workflows.cross_validate import find
@@ -301,6 +302,12 @@ def test_more_particles_mean_a_larger_prior_and_clicks_are_taken_off(example):
     few, many = (replace(TASK, prior=0.0, count=n).resolve([clicks(example, 4)]).prior for n in (6, 12))
     assert few < many
     assert replace(TASK, prior=0.0, count=8).resolve([example]).prior == pytest.approx(1e-4), "all of them are marked"
+
+
+def test_with_a_known_diameter_only_bright_is_told_from_dark(example):
+    inverted = replace(example, image=replace(example.image, data=60_000 - np.asarray(example.image.data)))
+    assert look_of([clicks(example, 3)], 1500.0) == ("bright", 1500.0)
+    assert look_of([clicks(inverted, 3)], 1500.0) == ("dark", 1500.0)
 
 
 def test_dark_particles_are_seen_as_dark():

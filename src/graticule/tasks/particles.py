@@ -406,7 +406,7 @@ class Particles:
             )
         task = replace(task, dimensions=examples[0].image.ndim)
         if task.polarity == "auto" or not task.diameters_nm:
-            polarity, diameter_nm = look_of(examples)
+            polarity, diameter_nm = look_of(examples, *task.diameters_nm)
             task = replace(
                 task,
                 polarity=polarity if task.polarity == "auto" else task.polarity,

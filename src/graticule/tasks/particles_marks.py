@@ -62,19 +62,28 @@ def refuse_unfit(examples: Sequence[Example]) -> None:
         raise FormatError("found planes and volumes in one dataset; need one kind; make a dataset of each")
 
 
-def look_of(examples: Sequence[Example]) -> tuple[Polarity, float]:
-    """Whether the clicked particles are bright or dark, and their diameter in nm, by the scale at which blobs fit best."""
-    finest = max(max(e.image.spacing_um) for e in examples)
-    widest = min(n * s for e in examples for n, s in zip(e.image.shape, e.image.spacing_um, strict=True)) / 2
-    if widest <= 3 * finest:
-        raise FormatError("found images too small to measure a particle in; give its size with --diameters-nm")
-    ladder = 3 * finest * STEP ** np.arange(int(np.log(widest / (3 * finest)) / np.log(STEP)) + 1)
+def look_of(examples: Sequence[Example], diameter_nm: float | None = None) -> tuple[Polarity, float]:
+    """Whether the clicked particles are bright or dark, and their diameter in nm, by the scale at which blobs fit best.
+
+    Where the diameter is known, no other is tried: those as large as the image take long.
+    """
+    ladder = _ladder(examples) if diameter_nm is None else np.array([diameter_nm * NM])
     total = np.zeros((len(POLARITIES), len(ladder)))
     for image, place in _clicks(examples):
         for number, diameter in enumerate(ladder):
             total[:, number] += np.array([1, -1]) * _bright_blob(image, place, float(diameter))
     best = np.unravel_index(int(total.argmax()), total.shape)
     return POLARITIES[int(best[0])], round(float(ladder[int(best[1])]) / NM, 1)
+
+
+def _ladder(examples: Sequence[Example]) -> Array:
+    """Diameters in µm, from three voxels to half of the smallest image."""
+    finest = max(max(e.image.spacing_um) for e in examples)
+    widest = min(n * s for e in examples for n, s in zip(e.image.shape, e.image.spacing_um, strict=True)) / 2
+    if widest <= 3 * finest:
+        raise FormatError("found images too small to measure a particle in; give its size with --diameters-nm")
+    ladder: Array = 3 * finest * STEP ** np.arange(int(np.log(widest / (3 * finest)) / np.log(STEP)) + 1)
+    return ladder
 
 
 def _clicks(examples: Sequence[Example]) -> Iterator[tuple[Image, Array]]:
