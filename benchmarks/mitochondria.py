@@ -3,7 +3,7 @@
     python benchmarks/mitochondria.py lucchi --kind volumes --seed 0    learnt from training.tif of lucchi alone, a slab of it
                                        held out to choose by; judged on testing_001-024.tif, by which nothing was chosen
     python benchmarks/mitochondria.py lucchi --kind sections --seed 0   the same with a network for planes, sections linked
-    python benchmarks/mitochondria.py vnc                               the serial sections of vnc, each quarter by a model of the others
+    python benchmarks/mitochondria.py vnc                               serial sections, each quarter by a model of the others
     python benchmarks/mitochondria.py hela                              a model of lucchi on hela-mito: as it is, and after
                                        fine-tuning on one slice, judged on the other
     python benchmarks/mitochondria.py speed                             165 x 768 x 1024 voxels, against MONAI's

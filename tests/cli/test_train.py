@@ -149,3 +149,16 @@ def test_what_a_model_was_learnt_from_is_in_its_file(graticule, discs, tmp_path)
     assert "points/discs-0.csv" in made_by["dataset"]["sha256"]
     assert made_by["versions"]["torch"]
     assert json.dumps(made_by)
+
+
+def test_images_kept_for_the_test_are_not_learnt_from_and_judge_alone(graticule, discs, tmp_path):
+    header = discs / "dataset.yaml"
+    names = sorted(path.stem for path in (discs / "images").iterdir())
+    header.write_text(f"{header.read_text()}\nsplit: {{train: [{', '.join(names[:-1])}], test: [{names[-1]}]}}\n")
+    ended = graticule("train", "beads", discs, "-o", "m", *TINY)
+    assert ended.code == 0
+    assert f"not learnt from: {names[-1]}" in ended.err
+    seen = Checkpoint.load(tmp_path / "m.safetensors").made_by["images"].values()
+    assert sorted(seen) == names[:-1]
+    judged = graticule("evaluate", discs, "--model", "m.safetensors", "--json")
+    assert (judged.code, list(judged.json["images"])) == (0, names[-1:])

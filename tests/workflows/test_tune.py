@@ -5,14 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from graticule.errors import DatasetError, FormatError, SettingsError, StoreError
+from graticule.errors import FormatError, SettingsError, StoreError
 from graticule.io import dataset
 from graticule.settings import checked
 from graticule.tasks import TASKS
 from graticule.tasks.beads import Beads
 from graticule.tasks.particles import Particles
 from graticule.training.folds import hold_out
-from graticule.workflows.tune import Search, kept_for_test, searchable, settings_file, space_of, tune
+from graticule.workflows.parts import kept_for_test, to_learn_from
+from graticule.workflows.tune import Search, settings_file, space_of, tune
 from tests.synthetic import scattered
 
 pytest.importorskip("optuna")
@@ -125,23 +126,11 @@ def folder(tmp_path):
     return tmp_path / "discs"
 
 
-def test_images_of_the_test_part_and_those_named_are_kept(folder):
-    assert kept_for_test(folder) == ("discs-3",)
-    assert kept_for_test(folder, ["discs-1"]) == ("discs-3", "discs-1")
-    assert [e.name for e in searchable(folder, kept_for_test(folder)).examples] == ["discs-0", "discs-1", "discs-2"]
-
-
-def test_a_specimen_stands_for_its_images(folder):
-    header = folder / "dataset.yaml"
-    header.write_text(header.read_text() + "groups: {a: [discs-0, discs-1], b: [discs-2], c: [discs-3]}\n")
-    assert kept_for_test(folder, ["a"]) == ("discs-3", "discs-0", "discs-1")
-
-
 def test_a_test_image_is_never_opened(folder, tmp_path, monkeypatch):
     """Neither its file nor that of its annotation: they could be damaged and nobody would know."""
     for path in (*folder.glob("images/discs-3.*"), *folder.glob("points/discs-3.*")):
         path.write_bytes(b"damaged")
-    read = searchable(folder, kept_for_test(folder))
+    read = to_learn_from(folder, kept_for_test(folder))
     found = tune(
         replace(SEARCH, trials=1, left_out=kept_for_test(folder)), read.examples, tmp_path / "out", say=lambda _: None
     )
@@ -149,10 +138,3 @@ def test_a_test_image_is_never_opened(folder, tmp_path, monkeypatch):
     assert "discs-3" in (tmp_path / "out" / "report.html").read_text()
     with pytest.raises(FormatError, match="discs-3"):
         dataset.load(folder)
-
-
-def test_somebody_has_to_be_left_and_names_have_to_be_right(folder):
-    with pytest.raises(DatasetError, match="no image but those left out"):
-        searchable(folder, kept_for_test(folder, ["discs-0", "discs-1", "discs-2"]))
-    with pytest.raises(DatasetError, match="did you mean discs-1"):
-        searchable(folder, kept_for_test(folder, ["disc-1"]))

@@ -59,13 +59,15 @@ def evaluate(
     tta
         Average over turned and mirrored views: eight times slower, a little more accurate.
     allow_seen
-        Score images that the model learnt from, too. Such figures say nothing about new images.
+        Score images that the model learnt from, too, and those that dataset.yaml has for learning. Such figures say
+        nothing about new images.
     """
     from graticule.cli.voice import Voice
     from graticule.io.dataset import load
     from graticule.workflows.evaluate import as_plain, refuse_seen, write_evaluation
     from graticule.workflows.evaluate import evaluate as run
     from graticule.workflows.examples import examples_for
+    from graticule.workflows.parts import not_for_test
     from graticule.workflows.predict import is_outlining, joint_task
     from graticule.workflows.predict_files import load_models
     from graticule.workflows.provenance import about_dataset, about_model
@@ -75,7 +77,10 @@ def evaluate(
     if out is not None:
         check_result_folder(out)
     models = load_models(model, threshold or ())
-    read = load(dataset, spacing_um=spacing_um, channel=channel, points_unit=points_unit)
+    learnt = () if allow_seen else not_for_test(dataset)
+    read = load(dataset, without=learnt, spacing_um=spacing_um, channel=channel, points_unit=points_unit)
+    if learnt:
+        voice.say(f"judged on the dataset's test part only; for learning it has {', '.join(learnt)}")
     task = joint_task(models)
     examples = examples_for(task, read)
     files = [about_model(path) for path in model]

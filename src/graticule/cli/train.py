@@ -61,7 +61,8 @@ def train_task(
     """Learn from the annotated images in DATASET.
 
     About a quarter of the specimens is held out to choose when to stop and from which confidence an object counts. The
-    model is written whenever a better one is found, so that a stopped training leaves one that works.
+    model is written whenever a better one is found, so that a stopped training leaves one that works. Images that
+    dataset.yaml keeps for the test (``split``) are not opened.
 
     Parameters
     ----------
@@ -70,10 +71,10 @@ def train_task(
     """
     from graticule.checkpoint import Checkpoint
     from graticule.cli.progress import epochs
-    from graticule.io.dataset import load
     from graticule.workflows.choose_settings import choose
     from graticule.workflows.cross_validate import called
     from graticule.workflows.examples import examples_for
+    from graticule.workflows.parts import kept_for_test, to_learn_from
     from graticule.workflows.provenance import about_dataset
     from graticule.workflows.results import check_writable
     from graticule.workflows.train import train
@@ -81,7 +82,10 @@ def train_task(
     voice = Voice(common)
     check_writable(out)
     model_path = out if out.suffix else out.with_name(out.name + SUFFIX)
-    read = load(dataset, spacing_um=spacing_um, channel=channel, points_unit=points_unit)
+    left_out = kept_for_test(dataset)
+    read = to_learn_from(dataset, left_out, spacing_um=spacing_um, channel=channel, points_unit=points_unit)
+    if left_out:
+        voice.say(f"kept for the test, as dataset.yaml has it, and not learnt from: {', '.join(left_out)}")
     begun = None if start is None else Checkpoint.load(start)
     task = choose(kind, read, settings, preset=preset, file=settings_file, start=None if begun is None else begun.task)
     examples = examples_for(task, read)

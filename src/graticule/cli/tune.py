@@ -61,14 +61,15 @@ def tune_task(
     from graticule.settings import checked
     from graticule.workflows.choose_settings import choose, file_settings, preset_settings
     from graticule.workflows.examples import examples_for
-    from graticule.workflows.tune import BEST, REPORT, Search, kept_for_test, searchable, tune
+    from graticule.workflows.parts import kept_for_test, to_learn_from
+    from graticule.workflows.tune import BEST, REPORT, Search, tune
 
     voice = Voice(common)
     if trials < 1:
         raise SettingsError(f"found --trials {trials}; need one or more")
     given = {**file_settings(kind, settings_file), **checked(kind, settings, "settings")}
     left_out = kept_for_test(dataset, leave_out)
-    read = searchable(dataset, left_out, spacing_um=spacing_um, channel=channel, points_unit=points_unit)
+    read = to_learn_from(dataset, left_out, spacing_um=spacing_um, channel=channel, points_unit=points_unit)
     task = choose(kind, read, settings, preset=preset, file=settings_file)
     search = Search(
         task=task,

@@ -11,11 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from graticule.errors import DatasetError, SettingsError
+from graticule.errors import SettingsError
 from graticule.example import Example
-from graticule.io import dataset_yaml
 from graticule.io.atomic import replacing
-from graticule.io.dataset import Dataset, load
 from graticule.report.page import render
 from graticule.report.search import Found, search_page
 from graticule.settings import to_plain
@@ -29,9 +27,6 @@ from graticule.workflows.ready import all_ready
 from graticule.workflows.results import check_writable
 
 STUDY, BEST, TRIALS, REPORT = "study.db", "best.toml", "trials.csv", "report.html"
-LEARNT_FROM = ("train", "training", "learn", "val", "valid", "validation", "dev")
-"""Parts of a dataset's own division that may be looked at; all other parts are kept for the test."""
-
 WARM_UP = 1 / 3
 """Share of a training before which no trial is ended early: a moving average of weights starts late."""
 
@@ -66,26 +61,6 @@ class Search:
     seed: int = 0
     device: str = "auto"
     left_out: tuple[str, ...] = ()
-
-
-def kept_for_test(folder: Path, leave_out: Sequence[str] = ()) -> tuple[str, ...]:
-    """Names of images that a search may not see: those of the dataset's test part, and those (or specimens) named here."""
-    header, _ = dataset_yaml.read(folder)
-    parts = header.split or {}
-    names = [name for part, inside in parts.items() if part.lower() not in LEARNT_FROM for name in inside]
-    for one in leave_out:
-        names += header.groups.get(one, (one,))
-    return tuple(dict.fromkeys(names))
-
-
-def searchable(folder: Path, without: Sequence[str], **reading: Any) -> Dataset:
-    """The dataset without the images kept for the test, whose files are not opened."""
-    read = load(folder, without=without, **reading)
-    if not read.examples:
-        raise DatasetError(
-            f"{folder}: found no image to search on; need some that are not kept for the test; add others"
-        )
-    return read
 
 
 def tune(search: Search, examples: Sequence[Example], out: Path, *, say: Say = print) -> Found:
