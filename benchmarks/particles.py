@@ -243,9 +243,7 @@ def merging(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -
     """
     volumes, mean = clicks_in_volumes(10, 0)
     model = learnt(Particles(diameters_nm=(1800.0,), count=mean), volumes, seed=0)
-    report = [
-        f"merging: {facts()}; a model of 10 clicks, 3 volumes of 60 particles (seeds 0 to 2), not looked at before"
-    ]
+    report = [f"merging: {facts()}; a model of 10 clicks, 3 volumes of 60 particles (seeds 0 to 2)"]
     total = {"doubles": [0, 0], "false": [0, 0], "missed": [0, 0]}
     for seed in (0, 1, 2):
         example = ParticleScenes(particles=(60, 60), shape_px=(48, 320, 320)).draw(seed)
