@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
 from graticule.task import Augment
-from graticule.training.augment import change_grey, cut_by_edge, draw_warp, empty_holes, lose_section
+from graticule.training.augment import change_grey, draw_edge, draw_warp, empty_holes, lose_section, without
 
 BENDING = Augment(rotate_deg=10, elastic_um=0.6, elastic_scale_um=48.0)
 
@@ -114,7 +114,7 @@ def test_holes_are_empty_in_all_channels_and_no_larger_than_asked():
 def test_what_an_edge_cuts_off_is_empty_and_the_middle_never_is(shape):
     patch = np.ones((1, *shape), np.float32)
     augment, rng, sides = Augment(edges=0.5), np.random.default_rng(0), set()
-    cuts = [cut_by_edge(patch, augment, rng) for _ in range(300)]
+    cuts = [without(patch, draw_edge(patch.shape[1:], augment, rng)) for _ in range(300)]
     assert all(cut[(0, *(n // 2 for n in shape))] == 1 for cut in cuts)
     for cut in cuts:
         for axis in range(1, len(shape) + 1):
@@ -122,7 +122,7 @@ def test_what_an_edge_cuts_off_is_empty_and_the_middle_never_is(shape):
             sides |= {(axis, end) for end in (0, -1) if planes[end] == 0 and planes[len(planes) // 2] == 1}
     assert len(sides) == 2 * len(shape), "from every side"
     assert 0.3 < np.mean([cut.min() == 0 for cut in cuts]) < 0.55
-    assert cut_by_edge(patch, Augment(), rng) is patch
+    assert without(patch, draw_edge(patch.shape[1:], Augment(), rng)) is patch
 
 
 def test_volumes_are_tilted_by_as_much_as_is_asked_and_stay_rigid():
@@ -152,7 +152,7 @@ def test_what_is_only_turned_is_sliced_to_the_same_voxels_that_interpolation_giv
     warp = drawn_along(rng, shape, source, Augment(rotate_deg=0, any_axis=True))
     slices, where = warp.slices(), warp.coordinates()
     assert slices is not None
-    expected = map_coordinates(source, where, order=1, mode="constant")
+    expected = map_coordinates(source, where, order=1, mode="mirror")
     inside = np.all([(w > -0.5) & (w < n - 0.5) for w, n in zip(where, source.shape, strict=True)], axis=0)
     assert np.allclose(slices.take(source), expected * inside, atol=1e-6)
 

@@ -13,6 +13,7 @@ from graticule.results import Labels, Points
 from graticule.simulate.fields import smooth_field
 from graticule.task import Augment, Levels
 from graticule.tasks.beads import Beads
+from graticule.tasks.mitochondria import Mitochondria
 from graticule.tasks.tissue import Tissue
 from graticule.training.augment import draw_warp
 from graticule.training.patches import _choose_centre, _coarsen, _on_outlines, cut, draw_patch, make_source, paste
@@ -264,3 +265,12 @@ def test_the_same_seed_draws_the_same_outlined_patch(seed, shape):
     assert np.array_equal(one.pixels, same.pixels)
     assert np.array_equal(one.target, same.target)
     assert set(np.unique(one.target)) <= {0, 1}
+
+
+def test_of_an_outlined_patch_that_an_edge_cuts_nothing_is_known_beyond_that_edge():
+    task = Mitochondria(dimensions=2, working_nm=(40.0, 40.0), patch_px=(32, 32), rim_nm=40.0, bent=0.0, edges=1.0)
+    rng = np.random.default_rng(0)
+    patches = [draw_patch([outlined((90, 100))], task, rng) for _ in range(20)]
+    assert not any(patch.known[patch.pixels == 0].any() for patch in patches)
+    assert sum(bool((patch.pixels == 0).any()) for patch in patches) > 10
+    assert all(patch.known[0, 16, 16] for patch in patches)

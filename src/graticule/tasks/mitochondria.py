@@ -107,6 +107,8 @@ class Mitochondria:
         Share of the patches that are rotated, zoomed or bent, besides quarter turns and mirrors.
     missing
         Share of the volumes' patches in which a section is lost.
+    edges
+        Share of the patches that are shown as the image's edge would cut them: most images hold few objects that are cut.
     """
 
     name: ClassVar[str] = "mitochondria"
@@ -153,6 +155,7 @@ class Mitochondria:
     mining: float = 0.5
     bent: float = 0.3
     missing: float = 0.05
+    edges: float = 0.25
 
     def __post_init__(self) -> None:
         if len(self.thresholds) > 1 or not all(0 <= t <= 1 for t in (*self.thresholds, self.core_threshold)):
@@ -260,6 +263,7 @@ class Mitochondria:
                 elastic_scale_px=32.0,
                 elastic_chance=chance,
                 missing=self.missing,
+                edges=self.edges,
                 brightness=0.3,
                 contrast=0.3,
                 noise=0.2,

@@ -193,16 +193,24 @@ def lose_section(patch: Floats, augment: Augment, rng: Rng) -> Floats:
     return torn
 
 
-def cut_by_edge(patch: Floats, augment: Augment, rng: Rng) -> Floats:
-    """Some patches ``(C, *space)`` with one side set to 0, as what lies beyond an image is; their middle is always inside."""
+def draw_edge(shape: tuple[int, ...], augment: Augment, rng: Rng) -> tuple[slice, ...] | None:
+    """What the image's edge would cut off a patch ``(*space)``: on one side, never its middle. None: nothing."""
     if augment.edges <= 0 or rng.random() >= augment.edges:
-        return patch
-    axis, far = int(rng.integers(1, patch.ndim)), bool(rng.integers(2))
-    length = patch.shape[axis]
+        return None
+    axis, far = int(rng.integers(1, len(shape) + 1)) - 1, bool(rng.integers(2))
+    length = shape[axis]
     kept = int(rng.integers(length // 2 + 1, length + 1))
-    seen = patch.copy()
-    np.moveaxis(seen, axis, 0)[slice(kept, None) if far else slice(0, length - kept)] = 0
-    return seen
+    off = slice(kept, None) if far else slice(0, length - kept)
+    return tuple(off if a == axis else slice(None) for a in range(len(shape)))
+
+
+def without(voxels: Floats, off: tuple[slice, ...] | None) -> Floats:
+    """``(..., *space)`` with what lies there set to 0."""
+    if off is None:
+        return voxels
+    rest = voxels.copy()
+    rest[..., *off] = 0
+    return rest
 
 
 def change_grey(patch: Floats, augment: Augment, spacing_um: tuple[float, ...], rng: Rng) -> Floats:

@@ -12,7 +12,7 @@ from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.results import Labels, Points
 from graticule.task import Recipe, Trainable
-from graticule.training.augment import Rng, Warp, change_grey, cut_by_edge, draw_warp, empty_holes, lose_section
+from graticule.training.augment import Rng, Warp, change_grey, draw_edge, draw_warp, empty_holes, lose_section, without
 from graticule.training.company import GAIN, laid_over, place_beside
 
 MOST_ANCHORS = 200_000  # voxels remembered of each number, inside and at its edge: more would only cost memory
@@ -136,7 +136,13 @@ def draw_patch(
     pixels = lose_section(empty_holes(pixels, recipe.augment, rng), recipe.augment, rng)
     if isinstance(truth, Points) and rng.random() < recipe.augment.paste:
         pixels, truth = paste(pixels, known, truth, sources, recipe.object_um, rng)
-    pixels = cut_by_edge(change_grey(pixels, recipe.augment, source.spacing_um, rng), recipe.augment, rng)
+    pixels, off = (
+        change_grey(pixels, recipe.augment, source.spacing_um, rng),
+        draw_edge(known.shape, recipe.augment, rng),
+    )
+    pixels = without(pixels, off)
+    if isinstance(truth, Labels):  # of points those that lie close beside the image are still to be found
+        known = without(known, off)
     stride, rim = task.grid.stride, recipe.rim
     cells = Image(
         np.broadcast_to(np.float32(0), tuple((n - 2 * rim) // stride for n in recipe.patch)),
