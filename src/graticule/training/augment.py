@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates, zoom
@@ -209,7 +210,8 @@ def without(voxels: Floats, off: tuple[slice, ...] | None) -> Floats:
     if off is None:
         return voxels
     rest = voxels.copy()
-    rest[..., *off] = 0
+    window: tuple[Any, ...] = (..., *off)
+    rest[window] = 0
     return rest
 
 
