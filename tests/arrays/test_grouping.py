@@ -67,6 +67,8 @@ def test_of_two_that_touch_each_keeps_its_own_light(order):
     begun = pair + np.array([[0, 0.5, 0.5], [0.5, 0, -0.5]])
     there = recentred(light, begun[order], window=5.0, limit=3.0)
     assert np.linalg.norm(there - pair[order], axis=1).max() < 0.5
+    known = recentred(light, begun[:1], window=5.0, limit=3.0, among=begun)
+    assert np.linalg.norm(known[0] - pair[0]) < 0.5
     alone = recentred(light, begun[:1], window=5.0, limit=20.0)
     assert np.linalg.norm(alone[0] - pair[0]) > 1.0, "unless the other is unknown"
 

@@ -44,7 +44,7 @@ def merged(positions: Array, heights: Array, within: float) -> tuple[Array, Arra
     return np.stack(places, axis=1)[order], highest[order]
 
 
-def recentred(light: Floats, places: Array, *, window: float, limit: float) -> Array:
+def recentred(light: Floats, places: Array, *, window: float, limit: float, among: Array | None = None) -> Array:
     """Each of `places` ``(N, ndim)`` moved to the centre of mass of the `light` around it, again and again until it rests.
 
     Parameters
@@ -52,19 +52,22 @@ def recentred(light: Floats, places: Array, *, window: float, limit: float) -> A
     light
         ``(*space)``. It counts above the ground: what a fifth of the voxels around is darker than.
     window
-        Voxels to each side that are looked at: half a particle. What is nearer to another of `places` counts for that one.
+        Voxels to each side that are looked at: half a particle. What is nearer to another of `among` counts for that one.
     limit
         Voxels that a place may move. What would move further stays where it was: its light is not its own.
+    among
+        ``(M, ndim)``, all particles there are, whether they are moved or not; None: `places`.
 
     Where there is no light, a place stays.
     """
     if not len(places):
         return np.asarray(places, float)
-    tree = cKDTree(places)
-    moved = []
-    for number, place in enumerate(np.asarray(places, float)):
-        near = [other for other in tree.query_ball_point(place, 2 * window + limit) if other != number]
-        moved.append(_recentred(light, place, np.asarray(places)[near], window, limit))
+    every = np.asarray(places if among is None else among, float)
+    tree, moved = cKDTree(every), []
+    for place in np.asarray(places, float):
+        near = every[tree.query_ball_point(place, 2 * window + limit)]
+        others = near[np.linalg.norm(near - place, axis=1) > 0]
+        moved.append(_recentred(light, place, others, window, limit))
     return np.array(moved)
 
 

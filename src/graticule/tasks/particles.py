@@ -377,8 +377,10 @@ class Particles:
         places, heights = places[kept], heights[kept].astype(float)
         if self.merge and len(places):
             places, heights = merged(places, heights, self.merge * diameter)
+        every, sure = places, heights >= self._threshold  # the rest only claim their light
+        places, heights = places[sure], heights[sure]
         if self.recentre and len(places):
-            places = recentred(light, places, window=LIT_WITHIN * diameter, limit=DRIFT * diameter)
+            places = recentred(light, places, window=LIT_WITHIN * diameter, limit=DRIFT * diameter, among=every)
         if self.intensity_filter and len(places):
             bright = equalised_at(light, places, self._equalised_reach, EQUALISED_LIMIT) >= dim.flat[0]
             places, heights = places[bright], heights[bright]
@@ -421,7 +423,7 @@ class Particles:
 
     def keep(self, candidates: Result) -> Points:
         assert isinstance(candidates, Points)
-        return candidates[candidates.confidence >= (self.thresholds[0] if self.thresholds else FLOOR)]
+        return candidates[candidates.confidence >= self._threshold]
 
     def calibrate(self, found: Sequence[Result], truth: Sequence[Example]) -> Self:
         """Where annotation is known to be complete, the threshold of the best F1; else the one that the risk is made for.
@@ -465,6 +467,10 @@ class Particles:
     def match_um(self) -> Mapping[str, float]:
         """Matching radius of the class."""
         return {self.classes[0]: self.match_nm[0] * NM}
+
+    @property
+    def _threshold(self) -> float:
+        return self.thresholds[0] if self.thresholds else FLOOR
 
     @property
     def _stride(self) -> int:
