@@ -45,7 +45,7 @@ class Grid:
     blended
         Of a rigid grid without stride: where windows (tiles with their halo) overlap their maps are averaged, with weights
         that fall off smoothly towards each window's edge, in place of cut off in the middle. Tiles are at least as wide as
-        both their halos.
+        both their halos; maps are confidences in whole 255ths.
     side_by_side
         Computing one tile keeps one core busy, so several are computed at once; networks use all cores by themselves.
     bytes_per_voxel

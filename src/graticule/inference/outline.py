@@ -28,6 +28,7 @@ from graticule.inference.merge import Part, join
 from graticule.inference.plan import Block, Plan
 from graticule.inference.run import Prepare, known, run_block
 from graticule.inference.store import Progress, Store, each, writing
+from graticule.inference.windows import SharedWindows
 from graticule.inference.work import Work, account
 from graticule.io import omezarr
 from graticule.results import Labels
@@ -130,7 +131,7 @@ class Outlining:
         if allowed is not None:
             if not allowed.any():
                 self._keep_regions(number, np.zeros(block.write.shape, np.uint8), {})
-                self.store.finish("maps", number, skipped=True)
+                self._finish_maps(number, skipped=True)
                 return
             part = self.plan.narrowed(block, bounds(allowed, block.write.start))
         raw, confidence, beyond = self._outlined(number, part)
@@ -143,7 +144,16 @@ class Outlining:
             raw, confidence = np.where(allowed, raw, 0).astype(raw.dtype), np.where(allowed, confidence, 0)
         put(self._confidence, block.write, confidence if self.regions.confidences > 1 else confidence[0])
         self._keep_regions(number, raw, beyond)
-        self.store.finish("maps", number, seconds=round(time.monotonic() - began, 3), removed=removed)
+        self._finish_maps(number, seconds=round(time.monotonic() - began, 3), removed=removed)
+
+    def _finish_maps(self, number: int, **facts: Any) -> None:
+        self.store.finish("maps", number, **facts)
+        if self.plan.grid.blended:
+            self._windows.finish(number)
+
+    @cached_property
+    def _windows(self) -> SharedWindows:
+        return SharedWindows(self.store.folder / SCRATCH / "windows", self.plan, self.store.finished("maps"))
 
     def _outlined(self, number: int, part: Block) -> tuple[Array, Array, dict[int, Array]]:
         """Raw labels, confidences in 255ths, and the labels of the planes beyond."""
@@ -155,7 +165,8 @@ class Outlining:
 
     def _maps(self, number: int, part: Block) -> Image:
         context = self.regions.objects
-        compute = partial(run_block, self.forward, self.prepare, self.image, self.plan, part, context)
+        windows = self._windows.of if self.plan.grid.blended else None
+        compute = partial(run_block, self.forward, self.prepare, self.image, self.plan, part, context, windows)
         return (
             compute()
             if self.maps is None

@@ -31,12 +31,22 @@ def run(forward: Forward, prepare: Prepare, image: Image, plan: Plan, progress: 
     return _gathered(forward, prepare, image, plan, tiles, whole, count)
 
 
+Windows = Callable[[Tile, Callable[[], Floats]], Floats]
+"""The maps of a window ``(K, *tile.read)``, given how to compute them: see `windows.SharedWindows`."""
+
+
 def run_block(
-    forward: Forward, prepare: Prepare, image: Image, plan: Plan, block: Block, context: bool = False
+    forward: Forward,
+    prepare: Prepare,
+    image: Image,
+    plan: Plan,
+    block: Block,
+    context: bool = False,
+    windows: Windows | None = None,
 ) -> Image:
     """Maps of one block: of what it writes or, with `context`, of all that its one tile reads, less exact at the rim."""
     if not context:
-        return _gathered(forward, prepare, image, plan, block.tiles, block.write, lambda: None)
+        return _gathered(forward, prepare, image, plan, block.tiles, block.write, lambda: None, windows)
     (tile,) = block.tiles
     every = Tile(tile.read, known(plan, block, context))
     return _gathered(forward, prepare, image, plan, (every,), every.write, lambda: None)
@@ -58,13 +68,14 @@ def _gathered(
     tiles: tuple[Tile, ...],
     box: Box,
     count: Callable[[], None],
+    windows: Windows | None = None,
 ) -> Image:
     """The maps of `tiles` on the cells of `box`; 0 where no tile lies."""
     stride = plan.stride
     here = cells_of(box, stride)
     maps: Floats | None = None
     for tile in tiles:
-        out = forward(read_prepared(image, tile.read, prepare)[None])[0]
+        out = _window(forward, prepare, image, tile, windows)
         if plan.grid.blended and len(plan.blocks) + len(tiles) > 2:
             maps = np.zeros((out.shape[0], *here.shape), np.float32) if maps is None else maps
             blend(out, tile, box, maps, plan)
@@ -80,6 +91,16 @@ def _gathered(
         count()
     assert maps is not None, "a plan has at least one tile"
     return maps_on(maps, box, plan)
+
+
+def _window(forward: Forward, prepare: Prepare, image: Image, tile: Tile, windows: Windows | None) -> Floats:
+    """``(K, *tile.read)``."""
+
+    def compute() -> Floats:
+        maps: Floats = forward(read_prepared(image, tile.read, prepare)[None])[0]
+        return maps
+
+    return compute() if windows is None else windows(tile, compute)
 
 
 def blend(out: Floats, tile: Tile, box: Box, maps: Floats, plan: Plan) -> None:

@@ -80,6 +80,8 @@ def estimate(setup: Setup, plan: Plan) -> Estimate:
     setup.task.decode(maps)
     outlines = is_outlining(setup.task)
     share = prod(plan.shape) / max(1, prod(block.write.shape))
+    if plan.grid.blended:  # windows that several blocks need are computed once
+        share = len(set(plan.tiles)) / len(block.tiles)
     seconds = (time.monotonic() - began) * share / plan.workers * (1 + AFTERWARDS * outlines)
     voxels = prod(plan.shape) * (1 + setup.task.regions.confidences) if outlines else 0  # type: ignore[attr-defined]
     peak = resident() + ASIDE + plan.peak_bytes if plan.peak_bytes else 0
