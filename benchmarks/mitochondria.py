@@ -152,7 +152,7 @@ def on_planes(model: Checkpoint) -> Checkpoint:
     )
 
 
-def hela(work: Path, seed: int) -> None:
+def hela(work: Path, seed: int, alone: bool) -> None:
     """A model of lucchi on another microscope's cell: as it is, and after learning from one of its two slices."""
     start = on_planes(Checkpoint.load(work / f"lucchi-sections-{seed}.safetensors"))
     slices = of_set("hela-mito")
@@ -165,9 +165,12 @@ def hela(work: Path, seed: int) -> None:
             channels=own.channels, working_nm=own.working_nm, rim_nm=own.rim_nm, epochs=10, steps=40, learning_rate=1e-3
         )
         tuned = learnt(task, [other], work / f"hela-{seed}-{other.name}.safetensors", seed, start)
-        alone = learnt(task, [other], work / f"hela-{seed}-{other.name}-alone.safetensors", seed)
         line = {"seed": seed, "learnt_from": other.name, "judged_on": name, "as_it_is": as_it_is}
-        keep("hela", {**line, "fine_tuned": judged(tuned, [unseen]), "that_slice_alone": judged(alone, [unseen])})
+        line["fine_tuned"] = judged(tuned, [unseen])
+        if alone:
+            of_one = learnt(task, [other], work / f"hela-{seed}-{other.name}-alone.safetensors", seed)
+            line["that_slice_alone"] = judged(of_one, [unseen])
+        keep("hela", line)
 
 
 def speed(work: Path, size: tuple[int, ...]) -> None:
@@ -220,6 +223,7 @@ def main() -> None:
     parser.add_argument("--kind", choices=tuple(KINDS), default="volumes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=HERE.parent / "build" / "mitochondria")
+    parser.add_argument("--alone", action="store_true", help="hela: also a model of that slice alone")
     parser.add_argument("--size", type=int, nargs=3, default=[165, 768, 1024], help="voxels of the volume timed")
     parser.add_argument("--set", nargs="*", default=[], help="settings to try, NAME=JSON")
     asked = parser.parse_args()
@@ -234,7 +238,7 @@ def main() -> None:
     elif asked.part == "vnc":
         vnc(asked.work, asked.kind, asked.seed, changes)
     elif asked.part == "hela":
-        hela(asked.work, asked.seed)
+        hela(asked.work, asked.seed, asked.alone)
     elif asked.part == "speed":
         speed(asked.work, tuple(asked.size))
 
