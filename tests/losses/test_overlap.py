@@ -134,7 +134,7 @@ def test_with_misses_and_errors_alike_focal_tversky_is_dice_to_a_power(shape):
 def test_focal_tversky_minds_a_miss_more_than_an_error_and_is_silent_where_nothing_is_known():
     target = torch.tensor([[[1.0, 1.0, 0.0, 0.0]]])
     known = torch.ones(1, 1, 4)
-    missed, error = torch.tensor([[[9.0, -9.0, -9.0, -9.0]]]), torch.tensor([[[9.0, 9.0, 9.0, -9.0]]])
+    missed, error = torch.tensor([[[20.0, -20.0, -20.0, -20.0]]]), torch.tensor([[[20.0, 20.0, 20.0, -20.0]]])
     assert focal_tversky(missed, target, known) > focal_tversky(error, target, known)
     unknown = known.clone()
     unknown[..., 1] = 0

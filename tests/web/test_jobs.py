@@ -25,7 +25,7 @@ from graticule.web.worker import DiedError, EndedError, Ticket, Worker
 from graticule.web.workspace import Workspace, Workspaces, new_user
 from tests.web.damage import picture
 
-SOON = 60.0
+SOON = 150.0
 
 SETTINGS = {
     "classes": ["6nm"],

@@ -292,7 +292,10 @@ class Mitochondria:
     @property
     def shown(self) -> Mapping[str, Shown]:
         finest = min(self.working_nm, default=0.0) * NM or 1.0
-        return {"min_object_um": Shown("smallest object across", 0, 100 * finest, finest, "µm")}
+        return {
+            "core_threshold": Shown("confidence of cores (higher splits more)", 0, 1, 0.01),
+            "min_object_um": Shown("smallest object across", 0, 100 * finest, finest, "µm"),
+        }
 
     def prepare(self, pixels: Array, levels: Levels) -> Floats:
         """``(1, *space)``: grey levels from the darkest to the brightest percent to -1 … 1; specks may lie a little beyond."""
