@@ -8,7 +8,7 @@
                                        fine-tuning on one slice, judged on the other
     python benchmarks/mitochondria.py speed                             165 x 768 x 1024 voxels, against MONAI's
                                        sliding_window_inference with the same network, windows and overlap
-    python benchmarks/mitochondria.py summary                           what all of it comes to, and whether the claims hold
+    python benchmarks/mitochondria.py                                   what all of it comes to, and whether the claims hold
 
 Models lie in the folder given by --work (default: build/mitochondria); a training that was stopped goes on when the command
 is given again. Every finished run is a line of results/mitochondria/PART.jsonl. Needs ../shared/data.
@@ -53,6 +53,9 @@ TOLD = (
     *("dice", "jaccard", "object_f1", "object_precision", "object_recall", "object_f1_75", "ap", "pq", "objects_found"),
     *("objects_true", "splits", "merges", "boundary_nm"),
 )
+
+
+CLAIMED = {"jaccard": 0.86, "dice": 0.925, "object_f1": 0.88}
 
 
 def told(epoch: Epoch, left: float) -> None:
@@ -217,9 +220,47 @@ def speed(work: Path, size: tuple[int, ...]) -> None:
     )
 
 
+def kept(part: str) -> list[dict[str, Any]]:
+    """The finished runs of a part."""
+    path = RESULTS / f"{part}.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def over_seeds(runs: Sequence[dict[str, Any]], figure: str) -> str:
+    values = [one[figure] for one in runs]
+    return f"{figure} {np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+
+def summary() -> int:
+    """What the runs at default settings come to; 1 if a claim does not hold, or rests on fewer than three seeds."""
+    lines, held = [], True
+    tried = {(one["kind"], json.dumps(one["changes"])): one["changes"] for one in kept("lucchi")}
+    for (kind, _), changes in tried.items():
+        runs = [one for one in kept("lucchi") if (one["kind"], one["changes"]) == (kind, changes)]
+        figures = ", ".join(over_seeds(runs, name) for name in ("jaccard", "dice", "object_f1", "object_f1_75", "pq"))
+        lines.append(f"lucchi, {kind}, {changes or 'default settings'}, {len(runs)} seed(s): {figures}")
+    for kind in KINDS:
+        runs = [one for one in kept("lucchi") if one["kind"] == kind and not one["changes"]]
+        means = [float(np.mean([one[name] for one in runs] or [0])) for name in CLAIMED]
+        held &= len(runs) >= 3 and all(mean >= least for mean, least in zip(means, CLAIMED.values(), strict=True))
+    for one in kept("hela"):
+        before, after = one["as_it_is"], one["fine_tuned"]
+        lines.append(
+            f"hela, learnt from {one['learnt_from']}: object F1 {before['object_f1']:.2f}, then {after['object_f1']:.2f}"
+        )
+    lines += [f"vnc, {one['kind']}: object F1 {one['object_f1']:.2f}" for one in kept("vnc") if one["quarter"] == "all"]
+    lines += [
+        f"{run['times_faster']} times as fast as MONAI's sliding window on {run['shape']}" for run in kept("speed")
+    ]
+    lines.append(f"claimed of both kinds, as means of three seeds: {CLAIMED}: {'holds' if held else 'DOES NOT HOLD'}")
+    (RESULTS / "summary.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
+    return 0 if held else 1
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("lucchi", "vnc", "hela", "speed", "summary"))
+    parser.add_argument("part", choices=("lucchi", "vnc", "hela", "speed", "summary"), nargs="?", default="summary")
     parser.add_argument("--kind", choices=tuple(KINDS), default="volumes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=HERE.parent / "build" / "mitochondria")
@@ -229,6 +270,8 @@ def main() -> None:
     asked = parser.parse_args()
     changes = {name: json.loads(value) for name, _, value in (word.partition("=") for word in asked.set)}
     changes = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
+    if asked.part == "summary":
+        sys.exit(summary())
     if not DATA.is_dir():
         print("../shared/data is not here: skipped")
         return
