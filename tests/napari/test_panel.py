@@ -135,7 +135,7 @@ def test_the_cursor_says_where_to_add_to_move_and_what_to_join(hands: Hands, tmp
     said = hands.press("I")
     number = int(said.split()[1])
     assert said == f"added {number} as 6nm"
-    assert session.items[number].position_um == pytest.approx(np.add(there, 5 * PX_UM), abs=0.7 * PX_UM)
+    assert session.items[number].position_um == pytest.approx(np.add(there, 5 * PX_UM), abs=PX_UM)
     assert len(hands.proposals.data) == 13 and colour(hands, number) == "#56B4E9"
     assert hands.press("J") == f"joined {item} with {number}"
     row = hands.panel.scene._rings.rows[number]
@@ -144,7 +144,7 @@ def test_the_cursor_says_where_to_add_to_move_and_what_to_join(hands: Hands, tmp
     hands.point(np.add(there, (0, 3 * PX_UM)))
     assert hands.press("H") == f"moved {item}"
     row = hands.panel.scene._rings.rows[item]
-    assert hands.proposals.data[row] == pytest.approx(np.add(there, (0, 3 * PX_UM)), abs=0.7 * PX_UM)
+    assert hands.proposals.data[row] == pytest.approx(np.add(there, (0, 3 * PX_UM)), abs=PX_UM)
 
 
 def test_refusals_are_one_line_in_the_panel(hands: Hands, tmp_path: Path) -> None:
