@@ -65,9 +65,10 @@ class Plan:
     def narrowed(self, block: Block, to: Box) -> Block:
         """As much of `block` as has to be computed to know the voxels of `to`, which lies in it."""
         if len(block.tiles) > 1 or self.grid.rigid:
-            tiles = tuple(tile for tile in block.tiles if _meet(tile.read if self.grid.blended else tile.write, to))
-            around = _around([tile.write for tile in tiles if _meet(tile.write, to)])
-            return Block(around, tuple(t for t in block.tiles if _meet(t.read, around)) if self.grid.blended else tiles)
+            own = tuple(tile for tile in block.tiles if _meet(tile.write, to))
+            around = _around([tile.write for tile in own])
+            reaching = tuple(tile for tile in block.tiles if _meet(tile.read, around))
+            return Block(around, reaching if self.grid.blended else own)
         step = self.grid.multiple
         start = tuple(a // step * step for a in to.start)
         stop = tuple(min(round_up(b, step), n) for b, n in zip(to.stop, block.write.stop, strict=True))

@@ -76,7 +76,7 @@ def _gathered(
     maps: Floats | None = None
     for tile in tiles:
         out = _window(forward, prepare, image, tile, windows)
-        if plan.grid.blended and len(plan.blocks) + len(tiles) > 2:
+        if plan.grid.blended:
             maps = np.zeros((out.shape[0], *here.shape), np.float32) if maps is None else maps
             blend(out, tile, box, maps, plan)
             count()

@@ -21,7 +21,7 @@ import numpy as np
 from scipy import ndimage
 
 from graticule.arrays.intensity import between_ends
-from graticule.arrays.regions import tidy
+from graticule.arrays.regions import CORE, RIM, tidy
 from graticule.box import round_up
 from graticule.errors import SettingsError
 from graticule.example import Example
@@ -59,8 +59,8 @@ class Mitochondria:
     dimensions
         2 for planes, 3 for volumes; 0: as the annotated images are.
     sections
-        Look at every section of a volume by itself, with a network for planes: four times less to compute, and all that
-        can be done where sections are far apart. Objects are still linked from section to section.
+        Look at every section of a volume by itself, with a network for planes: all that can be done where
+        sections are far apart. Objects are still linked from section to section.
     working_nm
         Voxel size the network works at, one number or one for each axis; images are resampled to it. Empty: the
         annotated images' own.
@@ -345,8 +345,8 @@ class Mitochondria:
 
     def _cores_and_rims(self, graded: Array) -> Array:
         inside, core = (max(1, round(t * STEPS)) for t in (self.thresholds[0], self.core_threshold or 0.5))
-        raw: Array = (graded[0] >= inside).astype(np.uint8) * np.uint8(2)
-        raw[(raw != 0) & (graded[1] >= core)] = 1
+        raw: Array = np.where(graded[0] >= inside, np.uint8(RIM), np.uint8(0))
+        raw[(raw != 0) & (graded[1] >= core)] = CORE
         return raw
 
     def score(self, found: Sequence[Result], truth: Sequence[Example]) -> Scores:
