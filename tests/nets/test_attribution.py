@@ -137,7 +137,13 @@ def test_asking_changes_nothing_in_the_network():
     [
         (lambda: UNet(1, dimensions=2, channels=(4, 8, 16)), (1, 1, 32, 32), 4),
         (lambda: UNet(2, dimensions=3, channels=(4, 8, 16)), (1, 1, 16, 16, 16), 4),
+        (lambda: UNet(1, dimensions=2, channels=(4, 8, 16), coarser=(2, 2)), (1, 1, 64, 64), 8),
         (lambda: SectionBySection(2, dimensions=2, channels=(4, 8, 16)), (1, 1, 5, 16, 16), (1, 4, 4)),
+        (
+            lambda: SectionBySection(2, dimensions=2, channels=(4, 8, 16), coarser=(2, 2), across=1.5),
+            (1, 1, 5, 32, 32),
+            (1, 8, 8),
+        ),
         (lambda: AttentionUNet(1, channels=(4, 8, 16), inputs=2), (1, 2, 32, 32), 4),
         (lambda: CenterNet(1, encoder="resnet18", width=0.125, neck=8, rounds=1, head=8), (1, 1, 64, 64), 32),
         (lambda: WindowNet(dimensions=3, window=16, channels=(4, 4, 4)), (1, 1, 24, 24, 24), None),

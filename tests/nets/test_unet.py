@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from monai.networks.nets import UNet as MonaiUNet
+from scipy.ndimage import gaussian_filter1d
 
 from graticule.nets.forward import choose_precision, weights_of
 from graticule.nets.unet import SectionBySection, UNet
@@ -81,3 +82,39 @@ def test_section_by_section_every_section_gets_the_answer_that_it_gets_alone():
         alone = torch.stack([plane(x[:, :, z]) for z in range(3)], dim=2)
     assert volume.shape == (2, 2, 3, 20, 17)
     assert torch.allclose(volume, alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("coarser", [(2, 2), (1, 2, 2), (3, 1, 2)])
+def test_a_network_that_sees_means_answers_between_what_it_answers_about_them(coarser):
+    torch.manual_seed(0)
+    dimensions = len(coarser)
+    means = UNet(2, dimensions=dimensions, coarser=coarser, **SMALL).eval()
+    plain = UNet(2, dimensions=dimensions, **SMALL).eval()
+    plain.load_state_dict(means.state_dict())
+    seen = torch.randn(1, 1, *(16,) * dimensions)
+    x = seen
+    for axis, n in enumerate(coarser, start=2):
+        x = x.repeat_interleave(n, dim=axis)
+    flicker = torch.ones(x.shape[-1])
+    flicker[::2] = -1  # of no mean
+    with torch.no_grad():
+        answers = means(x + flicker)
+        between = torch.nn.functional.interpolate(
+            plain(seen), scale_factor=coarser, mode={2: "bilinear", 3: "trilinear"}[dimensions]
+        )
+        assert torch.allclose(answers, between, atol=1e-5)
+        assert means(x[..., :-5]).shape == (1, 2, *x.shape[2:-1], x.shape[-1] - 5)
+    assert means.multiple == tuple(4 * n for n in coarser)
+
+
+def test_sections_are_averaged_by_a_gaussian_that_no_window_of_few_sections_escapes():
+    torch.manual_seed(0)
+    alone = SectionBySection(2, dimensions=2, **SMALL).eval()
+    averaging = SectionBySection(2, dimensions=2, across=1.5, at_once=4, **SMALL).eval()
+    averaging.load_state_dict(alone.state_dict())
+    x = torch.randn(2, 1, 9, 16, 16)
+    with torch.no_grad():
+        answers, single = averaging(x), alone(x)
+        assert torch.allclose(averaging(x[:, :, :1]), single[:, :, :1], atol=1e-5)
+    expected = gaussian_filter1d(single.numpy(), 1.5, axis=2, mode="nearest")
+    np.testing.assert_allclose(answers.numpy(), expected, atol=1e-5)

@@ -144,12 +144,39 @@ def test_axes_are_halved_once_the_others_are_as_coarse(working_nm, reduction):
         assert network(torch.zeros(1, 1, 5, 24, 24)).shape == (1, 2, 5, 24, 24)
 
 
+def larger(example, factor):
+    """The same picture in `factor` times as many pixels along each axis, each so many times smaller."""
+    numbers = np.asarray(example.truth.image.data).repeat(factor, 0).repeat(factor, 1)
+    grey = np.asarray(example.image.data).repeat(factor, 0).repeat(factor, 1)
+    image = replace(example.image, data=grey, spacing_um=tuple(s / factor for s in example.image.spacing_um))
+    return replace(example, image=image, truth=Labels(replace(image, data=numbers)))
+
+
+@pytest.mark.parametrize(("factor", "coarser"), [(1, 1), (2, 1), (3, 2), (5, 3)])
+def test_the_network_sees_objects_about_32_voxels_across_if_they_are_larger(factor, coarser):
+    task = Mitochondria(channels=(4, 8, 8)).resolve([larger(one, factor) for one in DISCS])  # of 21 pixels
+    assert task.coarser == (coarser,) * 2
+    assert task.reduction == (4 * coarser,) * 2
+    assert task.network().multiple == task.reduction
+    assert all(n % r == 0 for n, r in zip(task.grid.halo, task.reduction, strict=True))
+    assert task.network().eval()(torch.zeros(1, 1, 50, 47)).shape == (1, 2, 50, 47)
+
+
+def test_of_sections_far_apart_means_are_taken_within_sections_only():
+    task = Mitochondria(dimensions=3, working_nm=(47.5, 5.0, 5.0), detail_nm=10.0)
+    assert task.coarser == (1, 2, 2)
+    assert replace(task, sections=True).coarser == (2, 2)
+    assert replace(task, sections=True).reduction == (1, 32, 32)
+
+
 def test_sections_are_seen_one_by_one_and_learnt_one_by_one():
     task = Mitochondria(sections=True, channels=(4, 8, 8), patch_px=(1, 32, 32)).resolve(
         [volume((12, 64, 64), (40.0, 5.0, 5.0))]
     )
-    assert task.grid.halo[0] == 0
     assert task.recipe.patch[0] == 1
+    assert task.across_nm > 0
+    assert replace(task, across_nm=0.0).grid.halo[0] == 0
+    assert task.grid.halo[0] >= task.across_nm / 40.0
     with torch.no_grad():
         assert task.network().eval()(torch.zeros(1, 1, 3, 20, 20)).shape == (1, 2, 3, 20, 20)
 
@@ -173,6 +200,7 @@ def test_a_stack_of_two_kinds_is_refused():
         ({"core_threshold": 1.5}, "need one of each"),
         ({"dimensions": 4}, "must be 2 or 3"),
         ({"rim_nm": -1.0}, "need 0 or more"),
+        ({"detail_nm": -1.0}, "need 0 or more"),
         ({"dimensions": 2, "patch_px": (50, 50)}, r"multiples of \(16, 16\)"),
     ],
 )

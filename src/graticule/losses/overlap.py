@@ -60,8 +60,9 @@ def cross_entropy(log_p: Tensor, target: Tensor, known: Tensor) -> Tensor:
 
 def dice_bce(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
     """As `dice_cross_entropy`, for maps ``(B, K, *space)`` that do not exclude one another: the mean over them."""
-    each = [dice_cross_entropy(logits[:, k : k + 1], target[:, k : k + 1], known) for k in range(logits.shape[1])]
-    return torch.stack(each).mean()
+    weight = (known / known.sum().clamp(min=1) / logits.shape[1]).expand_as(logits)
+    wrong = functional.binary_cross_entropy_with_logits(logits, target, weight, reduction="sum")
+    return soft_dice(logits.sigmoid(), target, known) + wrong
 
 
 def focal_tversky(logits: Tensor, target: Tensor, known: Tensor, *, missed: float = 0.7, gamma: float = 0.75) -> Tensor:

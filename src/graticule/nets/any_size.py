@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 
-def padded(body: nn.Module, x: Tensor, multiple: int | Sequence[int]) -> Tensor:
+def padded(body: Callable[[Tensor], Tensor], x: Tensor, multiple: int | Sequence[int]) -> Tensor:
     """What `body` makes of ``(B, C, *space)``, filled up with 0 at its far ends to multiples of `multiple` and cut again.
 
     `multiple` is one for all axes, or one for each.
@@ -17,7 +17,7 @@ def padded(body: nn.Module, x: Tensor, multiple: int | Sequence[int]) -> Tensor:
     multiples = [multiple] * len(size) if isinstance(multiple, int) else multiple
     missing = [-n % m for n, m in zip(size, multiples, strict=True)]
     padding = [amount for n in reversed(missing) for amount in (0, n)]
-    out: Tensor = body(functional.pad(x, padding) if any(missing) else x)
+    out = body(functional.pad(x, padding) if any(missing) else x)
     for axis, n in enumerate(size, start=2):
         out = out.narrow(axis, 0, n)
     return out

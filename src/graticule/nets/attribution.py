@@ -126,7 +126,7 @@ def layers_of(network: nn.Module, x: Tensor) -> Layers:
 
 
 def _traced(network: nn.Module, x: Tensor) -> _Trace:
-    trace = _Trace()
+    trace, images = _Trace(), [x]
 
     def ended(module: nn.Module, given: tuple[Tensor, ...], out: Any) -> None:
         if module is network or isinstance(module, nn.Linear) or not isinstance(out, Tensor):
@@ -135,7 +135,12 @@ def _traced(network: nn.Module, x: Tensor) -> _Trace:
         if whole.ndim != x.ndim:
             return
         trace.ended.append((module, whole.shape))
-        if isinstance(module, nn.Conv2d | nn.Conv3d) and _is_image(given[0], x):
+        means, looks = isinstance(module, nn.AvgPool2d | nn.AvgPool3d), isinstance(module, nn.Conv2d | nn.Conv3d)
+        if not (means or looks) or not any(_is_image(given[0], image) for image in images):
+            return
+        if means:
+            images.append(whole)
+        else:
             trace.first.append(module)
 
     handles = [module.register_forward_hook(ended) for module in network.modules()]

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
+import numpy as np
 import torch
 from monai.networks.nets import UNet as MonaiUNet
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from graticule.nets.any_size import padded
 
 CHANNELS = (16, 32, 64, 128, 256)
+POOLS: dict[int, Any] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
 
 
 class UNet(nn.Module):
@@ -30,6 +35,9 @@ class UNet(nn.Module):
         resolution. What comes in is halved before anything else, and what goes out is doubled last.
     units
         Residual units per level.
+    coarser
+        Voxels, along each axis, of which the network sees the mean, and between which its answers are interpolated. Empty: it
+        sees every voxel. Multiplies how much of the image it sees, and divides what a voxel costs.
     norm
         ``"batch"``: tiles give what one pass gives, but for the context they lack. ``"instance"`` (MONAI's own choice)
         standardises each window by itself: what a voxel is called then depends on what else the window shows.
@@ -45,6 +53,7 @@ class UNet(nn.Module):
         dimensions: int,
         channels: Sequence[int] = CHANNELS,
         strides: Sequence[Sequence[int]] = (),
+        coarser: Sequence[int] = (),
         units: int = 2,
         norm: str = "batch",
         inputs: int = 1,
@@ -60,16 +69,47 @@ class UNet(nn.Module):
             num_res_units=units,
             norm=norm,
         )
-        self.multiple = tuple(prod(step[axis] for step in steps) for axis in range(dimensions))
+        self.coarser = tuple(coarser) or (1,) * dimensions
+        self.pool: nn.Module = POOLS[dimensions](self.coarser) if max(self.coarser) > 1 else nn.Identity()
+        self.multiple = tuple(n * prod(step[axis] for step in steps) for axis, n in enumerate(self.coarser))
 
     def forward(self, x: Tensor) -> Tensor:
-        return padded(self.body, x, self.multiple)
+        return padded(self._every_voxel, x, self.multiple)
+
+    def _every_voxel(self, x: Tensor) -> Tensor:
+        out: Tensor = self.body(self.pool(x))
+        if max(self.coarser) > 1:
+            out = interpolate(out, scale_factor=self.coarser, mode="bilinear" if out.ndim == 4 else "trilinear")
+        return out
 
 
 class SectionBySection(UNet):
-    """A U-Net for planes, by the same weights, on volumes ``(B, C, z, y, x)``: every section is seen by itself."""
+    """A U-Net for planes, by the same weights, on volumes ``(B, C, z, y, x)``: every section is seen by itself.
+
+    Parameters
+    ----------
+    across
+        Standard deviation, in sections, of the Gaussian by which answers are averaged from section to section: what one
+        section shows badly its neighbours show. Beyond the first and last section answers go on as they are there.
+    at_once
+        How many sections are seen at once; 0: all. The answers are the same, in less memory.
+    options
+        Of `UNet`.
+    """
+
+    def __init__(self, classes: int, *, across: float = 0.0, at_once: int = 0, **options: Any) -> None:
+        super().__init__(classes, **options)
+        self.across, self.at_once = across, at_once
 
     def forward(self, x: Tensor) -> Tensor:
         sections = x.transpose(1, 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        out: Tensor = super().forward(sections).unflatten(0, (x.shape[0], x.shape[2]))
-        return out.transpose(1, 2)
+        some = sections.split(self.at_once or len(sections))
+        out = torch.cat([super(SectionBySection, self).forward(part) for part in some])
+        out = out.unflatten(0, (x.shape[0], x.shape[2]))
+        return (self._averaged(out) if self.across and x.shape[2] > 1 else out).transpose(1, 2)
+
+    def _averaged(self, out: Tensor) -> Tensor:
+        """Of ``(B, z, K, y, x)``, along z."""
+        weights = gaussian_filter1d(np.eye(out.shape[1]), self.across, axis=0, mode="nearest")
+        averaged: Tensor = torch.einsum("ij,bjkyx->bikyx", torch.as_tensor(weights).to(out), out)
+        return averaged

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil, prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -36,11 +37,14 @@ if TYPE_CHECKING:
 
 STEPS = 255  # confidences are whole 255ths: what is decoded at once and what is stored for later are the same
 NM = 1e-3  # µm
-VOXELS = {2: 256**2, 3: 32 * 144**2}  # of a training patch
-BATCH = {2: 8, 3: 2}
+VOXELS = {2: 256**2, 3: 16 * 80**2}  # of a training patch, as the network sees it
+BATCH = {2: 8, 3: 6}
+STEADY = 8  # by which share of the median diameter, as a divisor, answers are averaged from section to section
+SEEN = 32  # voxels, of those that the network sees, that an object is across
 WINDOW = {2: 1024, 3: 256}
 OVERLAP = {2: 128, 3: 64}
-SECTIONS = 16  # of a volume that is looked at section by section, at once
+AT_ONCE = 8  # sections that are in memory together while they are looked at
+SECTIONS = 16  # of a window of a volume that is looked at section by section, at least
 BYTES_PER_VOXEL = {2: 260, 3: 100}  # of a window, at the peak of a pass
 RIM_VOXELS = 3  # as far as two cores that touch are kept apart on either side, on the finest axis
 SMALLEST = 6.0  # by which share of the median diameter, as a divisor, what is found may be smaller
@@ -62,8 +66,14 @@ class Mitochondria:
         Look at every section of a volume by itself, with a network for planes: all that can be done where
         sections are far apart. Objects are still linked from section to section.
     working_nm
-        Voxel size the network works at, one number or one for each axis; images are resampled to it. Empty: the
-        annotated images' own.
+        Voxel size of what is found, one number or one for each axis; images are resampled to it. Empty: the annotated
+        images' own.
+    detail_nm
+        Voxel size the network looks at, as near as whole multiples of `working_nm` come: it is shown means, and its
+        answers are interpolated. 0: so that the median annotated object is about 32 voxels across, if it is larger.
+    across_nm
+        Of volumes that are looked at section by section: standard deviation of the Gaussian by which answers are averaged
+        from section to section. 0: an eighth of the median annotated object's diameter.
     thresholds
         Confidence from which a voxel lies in an object; empty: chosen on images held out from training.
     core_threshold
@@ -89,10 +99,11 @@ class Mitochondria:
     steps
         Steps per epoch.
     batch
-        Patches per step; 0: 8 of planes, 2 of volumes.
+        Patches per step; 0: 8 of planes, 6 of volumes.
     patch_px
-        Sides of a training patch, one number or one for each axis; empty: 256 in planes, 32 sections of 144 in volumes
-        (fewer and wider ones where sections are far apart), or less where images are smaller.
+        Sides of a training patch, one number or one for each axis; empty: 256 in planes, 16 sections of 80 in volumes
+        (fewer and wider ones where sections are far apart), counted as the network sees them, or less where images are
+        smaller.
     learning_rate
         Peak learning rate.
     weight_decay
@@ -114,7 +125,15 @@ class Mitochondria:
     name: ClassVar[str] = "mitochondria"
     objective: ClassVar[str] = "dice"
     adjustable: ClassVar[tuple[str, ...]] = ("thresholds", "core_threshold", "min_object_um", "fill_holes")
-    handed_on: ClassVar[tuple[str, ...]] = ("channels", "working_nm", "sections", "dimensions", "rim_nm")
+    handed_on: ClassVar[tuple[str, ...]] = (
+        "channels",
+        "working_nm",
+        "detail_nm",
+        "across_nm",
+        "sections",
+        "dimensions",
+        "rim_nm",
+    )
     searched: ClassVar[Mapping[str, Choice]] = {
         "learning_rate": Choice(3e-4, 1e-2, "log"),
         "weight_decay": Choice(1e-5, 1e-1, "log"),
@@ -133,6 +152,8 @@ class Mitochondria:
     dimensions: int = 0
     sections: bool = False
     working_nm: tuple[float, ...] = ()
+    detail_nm: float = 0.0
+    across_nm: float = 0.0
     thresholds: tuple[float, ...] = ()
     core_threshold: float = 0.0
     rim_nm: float = 0.0
@@ -144,7 +165,7 @@ class Mitochondria:
     overlap_px: tuple[int, ...] = ()
 
     criterion: Literal["dice", "focal-tversky"] = "dice"
-    epochs: int = 24
+    epochs: int = 40
     steps: int = 60
     batch: int = 0
     patch_px: tuple[int, ...] = ()
@@ -164,14 +185,19 @@ class Mitochondria:
             )
         if self.dimensions not in (0, 2, 3):
             raise SettingsError(f"dimensions is {self.dimensions}; it must be 2 or 3, or 0 to ask the images")
-        if self.rim_nm < 0 or self.min_object_um < 0:
-            raise SettingsError(
-                f"found rim_nm {self.rim_nm:g} and min_object_um {self.min_object_um:g}; need 0 or more"
-            )
-        if self.patch_px and len(self.patch_px) == self._ndim:
+        lengths = {name: getattr(self, name) for name in ("detail_nm", "across_nm", "rim_nm", "min_object_um")}
+        if any(length < 0 for length in lengths.values()):
+            found = ", ".join(f"{name} {length:g}" for name, length in lengths.items())
+            raise SettingsError(f"found {found}; need 0 or more of each")
+        if len(self.patch_px) == self._ndim and len(self.working_nm) in (0, self._ndim):
             self._refuse_uneven(self.patch_px, self.reduction, "patch_px")
 
     # -- the grid ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def coarser(self) -> tuple[int, ...]:
+        """Voxels in one that the network sees, along the axes that it sees."""
+        return tuple(max(1, round(self.detail_nm / nm)) for nm in self._seen_nm)
 
     @property
     def strides(self) -> tuple[tuple[int, ...], ...]:
@@ -180,7 +206,7 @@ class Mitochondria:
         Axes are halved whose voxels are less than twice as long as the shortest at that level: sections that are further
         apart than pixels wait until pixels are as coarse.
         """
-        spacing = list(self.working_nm or (1.0,) * self._ndim)[self._ndim - self._seen :]
+        spacing = [nm * factor for nm, factor in zip(self._seen_nm, self.coarser, strict=True)]
         steps = []
         for _ in self.channels[1:]:
             finest = min(spacing)
@@ -192,7 +218,7 @@ class Mitochondria:
     @property
     def reduction(self) -> tuple[int, ...]:
         """Voxels, along each axis, in one of the coarsest level; 1 from section to section where each is seen by itself."""
-        seen = tuple(prod(step[axis] for step in self.strides) for axis in range(self._seen))
+        seen = tuple(factor * prod(step[axis] for step in self.strides) for axis, factor in enumerate(self.coarser))
         return (*(1,) * (self._ndim - self._seen), *seen)
 
     @property
@@ -214,10 +240,8 @@ class Mitochondria:
             given = for_each_axis(self.overlap_px, self._ndim, "overlap_px")
             self._refuse_uneven(given, tuple(2 * r for r in self.reduction), "overlap_px")
             return given
-        usual = OVERLAP[self._seen] * self.reduction[-1] // 16
-        return tuple(
-            0 if r == 1 and self.sections else max(2 * r, usual * r // self.reduction[-1]) for r in self.reduction
-        )
+        usual = tuple(round_up(n, 2 * r) for n, r in zip(self._usual(OVERLAP), self.reduction, strict=True))
+        return (2 * ceil(self._across), *usual[1:]) if self._by_section else usual
 
     @property
     def _window(self) -> tuple[int, ...]:
@@ -229,11 +253,15 @@ class Mitochondria:
                     f"found windows of {given} that share {self._overlap} voxels; need windows twice as large"
                 )
             return given
-        usual, last = WINDOW[self._seen], self.reduction[-1]
         sides = [
-            max(2 * s + r, round_up(usual * r // last, r)) for r, s in zip(self.reduction, self._overlap, strict=True)
+            max(2 * shared + r, round_up(n, r))
+            for n, r, shared in zip(self._usual(WINDOW), self.reduction, self._overlap, strict=True)
         ]
-        return (SECTIONS, *sides[1:]) if self._by_section else tuple(sides)
+        return (max(SECTIONS, 4 * self._overlap[0]), *sides[1:]) if self._by_section else tuple(sides)
+
+    def _usual(self, sides: Mapping[int, int]) -> tuple[int, ...]:
+        """So many voxels of the last axis, if the network has five levels, and as many coarsest ones of the others."""
+        return tuple(max(1, sides[self._seen] * r // (16 * self.coarser[-1])) for r in self.reduction)
 
     def _refuse_uneven(self, sides: tuple[int, ...], units: tuple[int, ...], field: str) -> None:
         if any(n <= 0 or n % unit for n, unit in zip(sides, units, strict=True) if n or unit > 1):
@@ -247,6 +275,7 @@ class Mitochondria:
     def recipe(self) -> Recipe:
         chance = 1 - (1 - self.bent) ** (1 / 3)  # each of three, so that one or more of them happens to `bent` of all
         cubes = len(set(self.working_nm)) == 1 and not self._by_section
+        seen_px = self.coarser[-1]
         return Recipe(
             patch=self.patch_px or self._usual_patch,
             batch=self.batch or BATCH[self._seen],
@@ -259,15 +288,15 @@ class Mitochondria:
                 any_axis=cubes,
                 zoom=0.25,
                 zoom_chance=chance,
-                elastic_px=4.0,
-                elastic_scale_px=32.0,
+                elastic_px=4.0 * seen_px,
+                elastic_scale_px=32.0 * seen_px,
                 elastic_chance=chance,
                 missing=self.missing,
                 edges=self.edges,
                 brightness=0.3,
                 contrast=0.3,
-                noise=0.2,
-                blur_um=1.2 * min(self.working_nm, default=0.0) * NM,
+                noise=0.2 * seen_px,  # a mean of voxels is that much less noisy
+                blur_um=1.2 * seen_px * min(self.working_nm, default=0.0) * NM,
             ),
             mining=self.mining,
             weight_decay=self.weight_decay,
@@ -301,17 +330,18 @@ class Mitochondria:
         """``(1, *space)``: grey levels from the darkest to the brightest percent to -1 … 1; specks may lie a little beyond."""
         return between_ends(pixels, levels)[None]
 
-    def network(self) -> Any:
+    def network(self, *, at_once: int = 0) -> Any:
+        """`at_once`: of sections that are seen one by one; see `SectionBySection`."""
         from graticule.nets.unet import SectionBySection, UNet
 
-        kind = SectionBySection if self._by_section else UNet
-        return kind(2, dimensions=self._seen, channels=self.channels, strides=self.strides)
+        kind = partial(SectionBySection, across=self._across, at_once=at_once) if self._by_section else UNet
+        return kind(2, dimensions=self._seen, channels=self.channels, strides=self.strides, coarser=self.coarser)
 
     def forward(self, weights: Weights, device: str) -> Forward:
         """Maps are the confidences that a voxel lies in an object, and in an object's core."""
         from graticule.nets.forward import as_forward
 
-        return as_forward(self.network(), weights, device, _confidences)
+        return as_forward(self.network(at_once=AT_ONCE), weights, device, _confidences)
 
     def target(self, truth: Result, on: Image) -> Floats:
         """``(2, *space)``: 1 in objects, and 1 in their cores."""
@@ -395,12 +425,18 @@ class Mitochondria:
         own_nm = np.median([e.image.spacing_um for e in examples], axis=0) / NM
         working = self.working_nm or tuple(float(round(nm, 6)) for nm in own_nm)
         task = replace(task, working_nm=for_each_axis(working, task.dimensions, "working_nm"))
+        diameter = median_diameter_um(examples)
+        finest = min(task.working_nm)
+        task = replace(
+            task, detail_nm=task.detail_nm or round(finest * max(1, round(diameter / NM / finest / SEEN)), 6)
+        )
         patch = task.patch_px or task._fitting_patch(examples)
         return replace(
             task,
+            across_nm=task.across_nm or round(diameter / NM / STEADY, 3),
             patch_px=for_each_axis(patch, task.dimensions, "patch_px"),
-            rim_nm=task.rim_nm or round(RIM_VOXELS * min(task.working_nm), 6),
-            min_object_um=task.min_object_um or smallest_um(examples),
+            rim_nm=task.rim_nm or round(RIM_VOXELS * finest, 6),
+            min_object_um=task.min_object_um or round(diameter / SMALLEST, 6),
         )
 
     # -- sizes -------------------------------------------------------------------------------------------------------------
@@ -419,15 +455,27 @@ class Mitochondria:
         return 2 if self._by_section else self._ndim
 
     @property
+    def _seen_nm(self) -> tuple[float, ...]:
+        """Voxel size along the axes that the network sees."""
+        return (self.working_nm or (1.0,) * self._ndim)[self._ndim - self._seen :]
+
+    @property
+    def _across(self) -> float:
+        """Of the Gaussian, in sections."""
+        return self.across_nm / self.working_nm[0] if self.working_nm else 0.0
+
+    @property
     def _usual_patch(self) -> tuple[int, ...]:
-        """About `VOXELS`; of volumes wide rather than deep: what an object is shows by what lies around it in a section."""
-        voxels, reduction = VOXELS[self._seen], self.reduction
+        """About `VOXELS` that the network sees; of volumes wide rather than deep: what an object is shows by what lies around
+        it in a section.
+        """
+        voxels, coarse = VOXELS[self._seen], self.reduction[-1] // self.coarser[-1]
         if self._seen == 2:
-            side = round(voxels**0.5) // reduction[-1] * reduction[-1]
+            side = round(voxels**0.5) // coarse * self.reduction[-1]
             return (*(1,) * (self._ndim - 2), side, side)
-        deep = max(8, 2 * reduction[0])
-        wide = int((voxels / deep) ** 0.5) // reduction[-1] * reduction[-1]
-        return (deep, wide, wide)
+        deep = max(8, self.reduction[0] // self.coarser[0])
+        wide = int((voxels / deep) ** 0.5) // coarse * self.reduction[-1]
+        return (deep * self.coarser[0], wide, wide)
 
     def _fitting_patch(self, examples: Sequence[Example]) -> tuple[int, ...]:
         return fitting_patch(examples, self.grid.spacing_um, self._usual_patch, self.reduction)
@@ -461,20 +509,19 @@ def cores(numbers: Array, reach: tuple[int, ...]) -> Array:
 
     What lies beyond the array is taken to go on as it ends.
     """
-    size = tuple(2 * r + 1 for r in reach)
+    size = tuple(2 * min(r, n - 1) + 1 for r, n in zip(reach, numbers.shape, strict=True))
     highest = ndimage.maximum_filter(numbers, size, mode="nearest")
     alone: Array = (numbers != 0) & (highest == ndimage.minimum_filter(numbers, size, mode="nearest"))
     return alone
 
 
-def smallest_um(examples: Sequence[Example]) -> float:
-    """A sixth of the median diameter of annotated objects: that of a disc or ball of as many voxels, in µm."""
+def median_diameter_um(examples: Sequence[Example]) -> float:
+    """Of annotated objects, that of a disc or ball of as many voxels; 0 if there are none."""
     volumes = np.concatenate([_volumes_um(example) for example in examples])
     if not len(volumes):
         return 0.0
     ndim = examples[0].image.ndim
-    diameter = (np.median(volumes) * (4 if ndim == 2 else 6) / np.pi) ** (1 / ndim)
-    return round(float(diameter) / SMALLEST, 6)
+    return float((np.median(volumes) * (4 if ndim == 2 else 6) / np.pi) ** (1 / ndim))
 
 
 def _volumes_um(example: Example) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -164,12 +165,19 @@ def _bend(shape: tuple[int, ...], augment: Augment, spacing_um: tuple[float, ...
     size_um = [n * s for n, s in zip(shape, spacing_um, strict=True)]
     scale, size = (augment.elastic_scale_px, list(shape)) if in_px else (augment.elastic_scale_um, size_um)
     knots = [max(4, round(n / scale) + 1) for n in size]
-    factors = [n / k for n, k in zip(shape, knots, strict=True)]
     fields = []
     for step in spacing_um:
-        coarse = rng.normal(0, augment.elastic_px if in_px else augment.elastic_um / step, knots)
-        fields.append(zoom(coarse, factors, order=3, mode="nearest", grid_mode=True))
+        field = rng.normal(0, augment.elastic_px if in_px else augment.elastic_um / step, knots)
+        for n, k in zip(shape, knots, strict=True):  # axis by axis; the first goes to the end
+            field = np.tensordot(field, _splines(k, n), axes=(0, 1))
+        fields.append(field)
     return np.asarray(fields, np.float32)
+
+
+@lru_cache(maxsize=64)
+def _splines(knots: int, length: int) -> Array:
+    """``(length, knots)``: by how much each knot of an axis moves each voxel, by cubic splines."""
+    return np.asarray(zoom(np.eye(knots), (length / knots, 1), order=3, mode="nearest", grid_mode=True))
 
 
 def empty_holes(patch: Floats, augment: Augment, rng: Rng) -> Floats:

@@ -38,6 +38,8 @@ class Source:
         Of outlines: by number (class or object) the flat indices of known voxels that are its inside, and its edge.
     places
         Flat indices of voxels that patches drawn anywhere are centred on; None: any that is known.
+    area
+        How many voxels are known: counting those of a volume takes longer than cutting from it.
     """
 
     splines: Floats
@@ -46,6 +48,10 @@ class Source:
     spacing_um: tuple[float, ...]
     anchors: Mapping[int, tuple[Array, Array]] = field(default_factory=dict)
     places: Array | None = None
+    area: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "area", int(np.count_nonzero(self.known)))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -172,10 +178,12 @@ def cut(
     where = warp.coordinates()
     order = (1 if linear else 3) if isinstance(source.truth, Points) else 0 if crisp else 1
     pixels = np.stack([map_coordinates(c, where, order=order, prefilter=False, mode="mirror") for c in source.splines])
-    known = map_coordinates(source.known, where, order=0, mode="constant", cval=0)
-    limits = np.reshape(source.shape, (-1, *[1] * known.ndim)) - 0.5
-    pixels *= ((where >= -0.5) & (where <= limits)).all(axis=0)
-    return pixels, known, _cut_truth(source, warp, where)
+    limits = np.reshape(source.shape, (-1, *[1] * len(source.shape))) - 0.5
+    inside = np.asarray(((where >= -0.5) & (where <= limits)).all(axis=0), np.float32)
+    pixels *= inside
+    if source.area < source.known.size:
+        inside *= map_coordinates(source.known, where, order=0, mode="nearest")
+    return pixels, inside, _cut_truth(source, warp, where)
 
 
 def _cut_truth(source: Source, warp: Warp, where: Array) -> Points | Labels:
@@ -221,12 +229,14 @@ def _middle_near(place: Array, shape: tuple[int, ...], patch: tuple[int, ...]) -
 
 def _anywhere(sources: Sequence[Source], rng: Rng) -> tuple[Source, Array]:
     """Any known voxel as likely as any other, those at the image's border too."""
-    areas = np.array([s.known.sum() if s.places is None else len(s.places) for s in sources])
+    areas = np.array([s.area if s.places is None else len(s.places) for s in sources])
     source = sources[rng.choice(len(sources), p=areas / areas.sum())]
     if source.places is not None:
         flat = source.places[rng.integers(len(source.places))]
+    elif source.area < source.known.size:
+        flat = rng.choice(np.flatnonzero(source.known))
     else:
-        flat = rng.choice(np.flatnonzero(source.known)) if source.known.min() == 0 else rng.integers(source.known.size)
+        flat = rng.integers(source.area)
     return source, np.array(np.unravel_index(flat, source.shape), float)
 
 

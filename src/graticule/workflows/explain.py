@@ -381,7 +381,8 @@ def window_of(setup: Setup, subject: Subject) -> tuple[Box, Floats]:
     Around the object's middle, as large as it with as much again on every side, within bounds; 0 beyond the image.
     """
     ndim, grid = setup.working.ndim, setup.task.grid
-    unit = lcm(COARSEST, grid.multiple, grid.stride)
+    coarsest = getattr(setup.task, "reduction", ())  # where axes are halved as their voxels are long
+    unit = lcm(COARSEST, grid.multiple, grid.stride, *coarsest)
     low, high = round_up(SMALLEST[ndim], unit), round_up(LARGEST[ndim], unit)
     middle = np.round(setup.working.to_voxels(subject.position_um[None])[0]).astype(int)
     sides = [int(np.clip(round_up(2 * n, unit), low, high)) for n in subject.box.shape]
