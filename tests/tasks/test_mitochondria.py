@@ -134,7 +134,7 @@ def test_an_object_cut_by_the_patch_goes_on_there():
     [((5.0,) * 3, (16, 16, 16)), ((47.5, 4.6, 4.6), (2, 16, 16)), ((20.0, 10.0, 10.0), (8, 16, 16))],
 )
 def test_axes_are_halved_once_the_others_are_as_coarse(working_nm, reduction):
-    task = Mitochondria(dimensions=3, working_nm=working_nm)
+    task = Mitochondria(sections=False, dimensions=3, working_nm=working_nm)
     assert task.reduction == reduction
     assert all(a % r == 0 for a, r in zip(task.grid.tile, reduction, strict=True))
     assert all(h % r == 0 for h, r in zip(task.grid.halo, reduction, strict=True))
@@ -163,17 +163,15 @@ def test_the_network_sees_objects_about_32_voxels_across_if_they_are_larger(fact
 
 
 def test_of_sections_far_apart_means_are_taken_within_sections_only():
-    task = Mitochondria(dimensions=3, working_nm=(47.5, 5.0, 5.0), detail_nm=10.0)
+    task = Mitochondria(sections=False, dimensions=3, working_nm=(47.5, 5.0, 5.0), detail_nm=10.0)
     assert task.coarser == (1, 2, 2)
     assert replace(task, sections=True).coarser == (2, 2)
     assert replace(task, sections=True).reduction == (1, 32, 32)
 
 
 def test_sections_are_seen_one_by_one_and_learnt_one_by_one():
-    task = Mitochondria(sections=True, channels=(4, 8, 8), patch_px=(1, 32, 32)).resolve(
-        [volume((12, 64, 64), (40.0, 5.0, 5.0))]
-    )
-    assert task.recipe.patch[0] == 1
+    task = Mitochondria(channels=(4, 8, 8), patch_px=(32,)).resolve([volume((12, 64, 64), (40.0, 5.0, 5.0))])
+    assert task.recipe.patch == (1, 32, 32)
     assert task.across_nm > 0
     assert replace(task, across_nm=0.0).grid.halo[0] == 0
     assert task.grid.halo[0] >= task.across_nm / 40.0

@@ -45,7 +45,8 @@ WINDOW = {2: 1024, 3: 256}
 OVERLAP = {2: 128, 3: 64}
 AT_ONCE = 8  # sections that are in memory together while they are looked at
 SECTIONS = 16  # of a window of a volume that is looked at section by section, at least
-BYTES_PER_VOXEL = {2: 260, 3: 100}  # of a window, at the peak of a pass
+BYTES = {2: 40, 3: 60}  # of each voxel of a window, at the peak of a pass; a third more than measured
+BYTES_SEEN = {2: 140, 3: 50}  # and of each voxel that the network sees, with 16 channels
 RIM_VOXELS = 3  # as far as two cores that touch are kept apart on either side, on the finest axis
 SMALLEST = 6.0  # by which share of the median diameter, as a divisor, what is found may be smaller
 CORE_THRESHOLDS = (0.3, 0.5, 0.7)
@@ -63,8 +64,9 @@ class Mitochondria:
     dimensions
         2 for planes, 3 for volumes; 0: as the annotated images are.
     sections
-        Look at every section of a volume by itself, with a network for planes: all that can be done where
-        sections are far apart. Objects are still linked from section to section.
+        Look at every section of a volume by itself, with a network for planes, average its answers from section to section
+        and link objects: it learns in a fraction of the time, and is all that can be done where sections are far apart.
+        Otherwise the network sees volumes; that wants a GPU.
     working_nm
         Voxel size of what is found, one number or one for each axis; images are resampled to it. Empty: the annotated
         images' own.
@@ -150,7 +152,7 @@ class Mitochondria:
 
     classes: tuple[str, ...] = ()
     dimensions: int = 0
-    sections: bool = False
+    sections: bool = True
     working_nm: tuple[float, ...] = ()
     detail_nm: float = 0.0
     across_nm: float = 0.0
@@ -230,8 +232,14 @@ class Mitochondria:
             halo=tuple(s // 2 for s in shared),
             rigid=True,
             blended=True,
-            bytes_per_voxel=BYTES_PER_VOXEL[self._seen] * self.channels[0] // 16,
+            bytes_per_voxel=self._bytes_per_voxel,
         )
+
+    @property
+    def _bytes_per_voxel(self) -> int:
+        at_once = AT_ONCE / self._window[0] if self._by_section else 1.0
+        seen = BYTES_SEEN[self._seen] * self.channels[0] / 16 / prod(self.coarser)
+        return ceil(BYTES[self._seen] + at_once * seen)
 
     @property
     def _overlap(self) -> tuple[int, ...]:
@@ -434,7 +442,7 @@ class Mitochondria:
         return replace(
             task,
             across_nm=task.across_nm or round(diameter / NM / STEADY, 3),
-            patch_px=for_each_axis(patch, task.dimensions, "patch_px"),
+            patch_px=task._for_each_axis(patch),
             rim_nm=task.rim_nm or round(RIM_VOXELS * finest, 6),
             min_object_um=task.min_object_um or round(diameter / SMALLEST, 6),
         )
@@ -477,6 +485,13 @@ class Mitochondria:
         wide = int((voxels / deep) ** 0.5) // coarse * self.reduction[-1]
         return (deep * self.coarser[0], wide, wide)
 
+    def _for_each_axis(self, patch: tuple[int, ...]) -> tuple[int, ...]:
+        """One number is that of all axes that the network sees."""
+        unseen = self._ndim - self._seen
+        return (
+            (*(1,) * unseen, *patch * self._seen) if len(patch) == 1 else for_each_axis(patch, self._ndim, "patch_px")
+        )
+
     def _fitting_patch(self, examples: Sequence[Example]) -> tuple[int, ...]:
         return fitting_patch(examples, self.grid.spacing_um, self._usual_patch, self.reduction)
 
@@ -492,6 +507,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "laptop": {},
     "demo": {"epochs": 12, "steps": 25},
     "accelerator": {
+        "sections": False,
         "channels": (32, 64, 128, 256, 512),
         "batch": 4,
         "patch_px": (128,),
