@@ -8,6 +8,8 @@
                                        fine-tuning on one slice, judged on the other
     python benchmarks/mitochondria.py speed                             165 x 768 x 1024 voxels, against MONAI's
                                        sliding_window_inference with the same network, windows and overlap
+    python benchmarks/mitochondria.py whole                             the same volume through graticule predict in blocks of
+                                       two sizes: the same voxel for voxel, within the memory allowed
     python benchmarks/mitochondria.py                                   what all of it comes to, and whether the claims hold
 
 Models lie in the folder given by --work (default: build/mitochondria); a training that was stopped goes on when the command
@@ -18,6 +20,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -35,6 +39,7 @@ from graticule.checkpoint import Checkpoint
 from graticule.example import Example
 from graticule.inference import make_plan, run
 from graticule.io.dataset import load
+from graticule.io.omezarr_write import open_level
 from graticule.nets.forward import choose_precision, weights_of
 from graticule.results import Labels
 from graticule.tasks.mitochondria import Mitochondria
@@ -55,6 +60,7 @@ TOLD = (
 )
 
 
+LIMITS = ("8GB", "3GB")
 CLAIMED = {"jaccard": 0.86, "dice": 0.925, "object_f1": 0.88}
 
 
@@ -229,6 +235,30 @@ def speed(work: Path, size: tuple[int, ...]) -> None:
     )
 
 
+def whole(work: Path, seed: int) -> None:
+    """All of lucchi's training stack through ``graticule predict``, within much memory and within little."""
+    model, results = work / f"lucchi-sections-{seed}.safetensors", []
+    for limit in LIMITS:
+        out = work / f"whole-{limit}"
+        command = [
+            "predict",
+            str(DATA / "lucchi" / "images" / f"{LEARN}.tif"),
+            "--model",
+            str(model),
+            "--out",
+            str(out),
+        ]
+        began = time.perf_counter()
+        child = subprocess.Popen([sys.executable, "-m", "graticule", *command, "--memory", limit, "--device", "cpu"])
+        _, status, used = os.wait4(child.pid, 0)
+        assert status == 0, f"graticule {' '.join(command)} ended with {status}"
+        seconds = time.perf_counter() - began
+        results.append(np.asarray(open_level(next(out.rglob("labels/objects")))[...]))
+        keep("whole", {"limit": limit, "peak_gb": round(used.ru_maxrss / 1e6, 2), "seconds": round(seconds, 1)})
+    same = all(np.array_equal(results[0], other) for other in results[1:])
+    keep("whole", {"shape": results[0].shape, "objects": int(results[0].max()), "same": same})
+
+
 def kept(part: str) -> list[dict[str, Any]]:
     """The finished runs of a part."""
     path = RESULTS / f"{part}.jsonl"
@@ -268,6 +298,10 @@ def summary() -> int:
     lines += [
         f"{run['times_faster']} times as fast as MONAI's sliding window on {run['shape']}" for run in kept("speed")
     ]
+    lines += [
+        f"the whole volume: {one}"
+        for one in ({k: v for k, v in run.items() if k != "machine"} for run in kept("whole"))
+    ]
     lines.append(
         f"claimed of sections at default settings, as means of three seeds: {CLAIMED}: {'holds' if held else 'DOES NOT HOLD'}"
     )
@@ -278,7 +312,9 @@ def summary() -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("lucchi", "vnc", "hela", "speed", "summary"), nargs="?", default="summary")
+    parser.add_argument(
+        "part", choices=("lucchi", "vnc", "hela", "speed", "whole", "summary"), nargs="?", default="summary"
+    )
     parser.add_argument("--kind", choices=tuple(KINDS), default="sections")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=HERE.parent / "build" / "mitochondria")
@@ -302,6 +338,8 @@ def main() -> None:
         hela(asked.work, asked.seed, asked.alone)
     elif asked.part == "speed":
         speed(asked.work, tuple(asked.size))
+    elif asked.part == "whole":
+        whole(asked.work, asked.seed)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ STEPS = 255  # confidences are whole 255ths: what is decoded at once and what is
 NM = 1e-3  # µm
 VOXELS = {2: 256**2, 3: 16 * 80**2}  # of a training patch, as the network sees it
 BATCH = {2: 8, 3: 6}
-STEADY = 8  # by which share of the median diameter, as a divisor, answers are averaged from section to section
+STEADY = 12  # by which share of the median diameter, as a divisor, answers are averaged from section to section
 SEEN = 32  # voxels, of those that the network sees, that an object is across
 WINDOW = {2: 1024, 3: 256}
 OVERLAP = {2: 128, 3: 64}
@@ -75,7 +75,7 @@ class Mitochondria:
         answers are interpolated. 0: so that the median annotated object is about 32 voxels across, if it is larger.
     across_nm
         Of volumes that are looked at section by section: standard deviation of the Gaussian by which answers are averaged
-        from section to section. 0: an eighth of the median annotated object's diameter.
+        from section to section. 0: a twelfth of the median annotated object's diameter.
     thresholds
         Confidence from which a voxel lies in an object; empty: chosen on images held out from training.
     core_threshold
