@@ -60,7 +60,8 @@ TOLD = (
 )
 
 
-LIMITS = ("8GB", "3GB")
+LIMITS = ("8GB", "4GB")
+SPACING = ("--spacing-um", "0.005", "--device", "cpu")
 CLAIMED = {"jaccard": 0.86, "dice": 0.925, "object_f1": 0.88}
 
 
@@ -249,7 +250,7 @@ def whole(work: Path, seed: int) -> None:
             str(out),
         ]
         began = time.perf_counter()
-        child = subprocess.Popen([sys.executable, "-m", "graticule", *command, "--memory", limit, "--device", "cpu"])
+        child = subprocess.Popen([sys.executable, "-m", "graticule", *command, "--memory", limit, *SPACING])
         _, status, used = os.wait4(child.pid, 0)
         assert status == 0, f"graticule {' '.join(command)} ended with {status}"
         seconds = time.perf_counter() - began
