@@ -8,8 +8,8 @@
                                        fine-tuning on one slice, judged on the other
     python benchmarks/mitochondria.py speed                             165 x 768 x 1024 voxels, against MONAI's
                                        sliding_window_inference with the same network, windows and overlap
-    python benchmarks/mitochondria.py whole                             the same volume through graticule predict in blocks of
-                                       two sizes: the same voxel for voxel, within the memory allowed
+    python benchmarks/mitochondria.py whole                             the same volume through graticule predict within
+                                       two limits of memory: its peak, its blocks, and whether the labels are the same
     python benchmarks/mitochondria.py                                   what all of it comes to, and whether the claims hold
 
 Models lie in the folder given by --work (default: build/mitochondria); a training that was stopped goes on when the command
@@ -254,8 +254,12 @@ def whole(work: Path, seed: int) -> None:
         _, status, used = os.wait4(child.pid, 0)
         assert status == 0, f"graticule {' '.join(command)} ended with {status}"
         seconds = time.perf_counter() - began
+        block = json.loads(next(out.rglob("run.json")).read_text(encoding="utf-8"))["plan"]["block"]
         results.append(np.asarray(open_level(next(out.rglob("labels/objects")))[...]))
-        keep("whole", {"limit": limit, "peak_gb": round(used.ru_maxrss / 1e6, 2), "seconds": round(seconds, 1)})
+        keep(
+            "whole",
+            {"limit": limit, "block": block, "peak_gb": round(used.ru_maxrss / 1e6, 2), "seconds": round(seconds, 1)},
+        )
     same = all(np.array_equal(results[0], other) for other in results[1:])
     keep("whole", {"shape": results[0].shape, "objects": int(results[0].max()), "same": same})
 
