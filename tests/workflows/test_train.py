@@ -7,6 +7,7 @@ from graticule.checkpoint import Checkpoint
 from graticule.errors import CheckpointError, DatasetError, SettingsError
 from graticule.simulate import TissueScenes
 from graticule.tasks.beads import Beads
+from graticule.tasks.mitochondria import Mitochondria
 from graticule.tasks.tissue import Tissue
 from graticule.workflows.train import beginning, train
 from tests.synthetic import scattered
@@ -45,6 +46,22 @@ def test_a_killed_training_leaves_a_model_that_works_and_goes_on_when_resumed(tm
     resumed = train(TINY, EXAMPLES, out, device="cpu", resume=True)
     assert weights_equal(resumed, whole)
     assert resumed.task == whole.task
+
+
+def test_the_task_says_how_much_of_a_single_volume_is_held_out(monkeypatch, tmp_path):
+    cut = []
+
+    def seen(task, learn, choose, **options):
+        cut.append((learn[0].example.image.shape, choose[0].example.image.shape))
+        raise Killed
+
+    monkeypatch.setattr("graticule.workflows.train.fit", seen)
+    (volume,) = TissueScenes(shape_px=(32, 32, 100)).examples(1)
+    for share in (0.15, 0.4):
+        with pytest.raises(Killed):
+            train(Mitochondria(held_out=share), [volume], tmp_path / "m.safetensors", device="cpu")
+    held = [np.prod(choose) / np.prod(volume.image.shape) for _, choose in cut]
+    assert held == pytest.approx([0.15, 0.4], abs=0.02)
 
 
 def test_there_must_be_something_to_resume(tmp_path):

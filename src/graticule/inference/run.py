@@ -113,7 +113,8 @@ def blend(out: Floats, tile: Tile, box: Box, maps: Floats, plan: Plan) -> None:
         weights = window_weights(
             np.arange(low[axis], high[axis]), tile.write.start[axis], tile.write.stop[axis], halo, plan.shape[axis]
         )
-        part = part * weights.reshape([-1 if a == axis else 1 for a in range(-1, len(low))])
+        if weights.min() < 1:
+            part = part * weights.reshape([-1 if a == axis else 1 for a in range(-1, len(low))])
     maps[(slice(None), *common.relative_to(box.start).slices())] += part
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from graticule.errors import SettingsError
 from graticule.image import Floats
+from graticule.nets.folded import folded
 from graticule.task import Forward, Weights
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
@@ -53,7 +54,7 @@ def as_forward(
     device = choose_device(device)
     dtype = PRECISIONS[precision or choose_precision(device, network)]
     network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
-    network = placed(network.eval(), device)
+    network = placed(folded(network.eval()), device)
 
     @torch.inference_mode()
     def forward(batch: Floats) -> Floats:

@@ -47,6 +47,7 @@ AT_ONCE = 8  # sections that are in memory together while they are looked at
 SECTIONS = 16  # of a window of a volume that is looked at section by section, at least
 BYTES = {2: 40, 3: 60}  # of each voxel of a window, at the peak of a pass; a third more than measured
 BYTES_SEEN = {2: 140, 3: 50}  # and of each voxel that the network sees, with 16 channels
+LEAK = 0.1  # what activations let pass below 0
 RIM_VOXELS = 3  # as far as two cores that touch are kept apart on either side, on the finest axis
 SMALLEST = 6.0  # by which share of the median diameter, as a divisor, what is found may be smaller
 CORE_THRESHOLDS = (0.3, 0.5, 0.7)
@@ -114,6 +115,8 @@ class Mitochondria:
         Epochs without a better score on held-out images before training ends.
     average
         Decay of the moving average of the weights that is kept; 0 keeps the last weights themselves.
+    held_out
+        Share of the specimens, or of a single volume, that is not learnt from but chooses when to stop, and the thresholds.
     mining
         Share of patches drawn around objects, half of them around their edges; the rest are drawn anywhere.
     bent
@@ -175,6 +178,7 @@ class Mitochondria:
     weight_decay: float = 1e-2
     patience: int = 30
     average: float = 0.99
+    held_out: float = 0.15
     mining: float = 0.5
     bent: float = 0.3
     missing: float = 0.05
@@ -187,6 +191,8 @@ class Mitochondria:
             )
         if self.dimensions not in (0, 2, 3):
             raise SettingsError(f"dimensions is {self.dimensions}; it must be 2 or 3, or 0 to ask the images")
+        if not 0 <= self.held_out < 1:
+            raise SettingsError(f"held_out is {self.held_out:g}; it must be a share, from 0 to less than 1")
         lengths = {name: getattr(self, name) for name in ("detail_nm", "across_nm", "rim_nm", "min_object_um")}
         if any(length < 0 for length in lengths.values()):
             found = ", ".join(f"{name} {length:g}" for name, length in lengths.items())
@@ -311,6 +317,7 @@ class Mitochondria:
             patience=self.patience,
             validate_every=10,  # examining a slab of a volume takes longer than an epoch
             average=self.average,
+            held_out=self.held_out,
         )
 
     @property
@@ -343,7 +350,8 @@ class Mitochondria:
         from graticule.nets.unet import SectionBySection, UNet
 
         kind = partial(SectionBySection, across=self._across, at_once=at_once) if self._by_section else UNet
-        return kind(2, dimensions=self._seen, channels=self.channels, strides=self.strides, coarser=self.coarser)
+        shape: dict[str, Any] = {"channels": self.channels, "strides": self.strides, "coarser": self.coarser}
+        return kind(2, dimensions=self._seen, leak=LEAK, **shape)
 
     def forward(self, weights: Weights, device: str) -> Forward:
         """Maps are the confidences that a voxel lies in an object, and in an object's core."""
@@ -547,5 +555,5 @@ def _volumes_um(example: Example) -> Array:
 
 
 def _confidences(out: Tensor) -> Tensor:
-    """Rounded to whole 255ths, as they are kept."""
-    return (out.sigmoid() * STEPS).round() / STEPS
+    """Rounded to whole 255ths, as they are kept; in place, for they are many."""
+    return out.sigmoid_().mul_(STEPS).round_().div_(STEPS)

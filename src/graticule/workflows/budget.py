@@ -74,6 +74,7 @@ class Estimate:
 
 def estimate(setup: Setup, plan: Plan) -> Estimate:
     """By computing the block in the middle of the image, and counting."""
+    peak = resident() + ASIDE + plan.peak_bytes if plan.peak_bytes else 0  # before what follows takes a part of it
     block = plan.blocks[len(plan.blocks) // 2]
     began = time.monotonic()
     maps = run_block(setup.forward, setup.prepare, setup.working, plan, block)
@@ -84,5 +85,4 @@ def estimate(setup: Setup, plan: Plan) -> Estimate:
         share = len(set(plan.tiles)) / len(block.tiles)
     seconds = (time.monotonic() - began) * share / plan.workers * (1 + AFTERWARDS * outlines)
     voxels = prod(plan.shape) * (1 + setup.task.regions.confidences) if outlines else 0  # type: ignore[attr-defined]
-    peak = resident() + ASIDE + plan.peak_bytes if plan.peak_bytes else 0
     return Estimate(peak, voxels, seconds)

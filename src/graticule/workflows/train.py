@@ -48,7 +48,8 @@ def train(
     when training is done.
     """
     task = task.resolve(examples)
-    learn, choose = hold_out(examples, seed) if task.recipe.held_out else (examples, examples)
+    share = task.recipe.held_out
+    learn, choose = hold_out(examples, seed, share) if share else (examples, examples)
     state_file = out.with_name(out.name + ".training")
     if resume and not state_file.is_file():
         raise CheckpointError(f"found no {state_file} to resume from; train without --resume to begin")

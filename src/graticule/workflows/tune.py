@@ -84,7 +84,7 @@ def tune(search: Search, examples: Sequence[Example], out: Path, *, say: Say = p
         raise SettingsError(
             f"found no images held out by {search.task.name}, which learns from all; a search needs a score to choose by"
         )
-    learn, choose = hold_out(examples, search.seed)
+    learn, choose = hold_out(examples, search.seed, resolved.recipe.held_out)
     attempt = partial(_attempt, search, examples, learn, choose)
     start = {name: getattr(search.task, name) for name in space}
     with Study(
