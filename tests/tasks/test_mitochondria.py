@@ -169,6 +169,12 @@ def test_of_sections_far_apart_means_are_taken_within_sections_only():
     assert replace(task, sections=True).reduction == (1, 32, 32)
 
 
+def test_planes_are_tilted_only_where_sections_lie_as_close_as_pixels():
+    near, serial = (Mitochondria(dimensions=3, working_nm=(nm, 5.0, 5.0)) for nm in (5.0, 45.0))
+    assert near.recipe.augment.tilt_deg == near.tilt_deg > 0
+    assert serial.recipe.augment.tilt_deg == 0
+
+
 def test_sections_are_seen_one_by_one_and_learnt_one_by_one():
     task = Mitochondria(channels=(4, 8, 8), patch_px=(32,)).resolve([volume((12, 64, 64), (40.0, 5.0, 5.0))])
     assert task.recipe.patch == (1, 32, 32)

@@ -38,9 +38,6 @@ class UNet(nn.Module):
     coarser
         Voxels, along each axis, of which the network sees the mean, and between which its answers are interpolated. Empty: it
         sees every voxel. Multiplies how much of the image it sees, and divides what a voxel costs.
-    leak
-        Slope of the activations below 0. 0: it is learnt, for each (PReLU, MONAI's own choice); steps of learning take a third
-        longer.
     norm
         ``"batch"``: tiles give what one pass gives, but for the context they lack. ``"instance"`` (MONAI's own choice)
         standardises each window by itself: what a voxel is called then depends on what else the window shows.
@@ -58,7 +55,6 @@ class UNet(nn.Module):
         strides: Sequence[Sequence[int]] = (),
         coarser: Sequence[int] = (),
         units: int = 2,
-        leak: float = 0.0,
         norm: str = "batch",
         inputs: int = 1,
     ) -> None:
@@ -72,7 +68,6 @@ class UNet(nn.Module):
             strides=steps,
             num_res_units=units,
             norm=norm,
-            act=("leakyrelu", {"negative_slope": leak, "inplace": True}) if leak else "prelu",
         )
         self.coarser = tuple(coarser) or (1,) * dimensions
         self.pool: nn.Module = POOLS[dimensions](self.coarser) if max(self.coarser) > 1 else nn.Identity()

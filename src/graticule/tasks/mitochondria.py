@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 STEPS = 255  # confidences are whole 255ths: what is decoded at once and what is stored for later are the same
 NM = 1e-3  # µm
-VOXELS = {2: 256**2, 3: 16 * 80**2}  # of a training patch, as the network sees it
-BATCH = {2: 8, 3: 6}
+VOXELS = {2: 176**2, 3: 16 * 80**2}  # of a training patch, as the network sees it
+BATCH = {2: 16, 3: 6}
 STEADY = 12  # by which share of the median diameter, as a divisor, answers are averaged from section to section
 SEEN = 32  # voxels, of those that the network sees, that an object is across
 WINDOW = {2: 1024, 3: 256}
@@ -47,7 +47,6 @@ AT_ONCE = 8  # sections that are in memory together while they are looked at
 SECTIONS = 16  # of a window of a volume that is looked at section by section, at least
 BYTES = {2: 40, 3: 60}  # of each voxel of a window, at the peak of a pass; a third more than measured
 BYTES_SEEN = {2: 140, 3: 50}  # and of each voxel that the network sees, with 16 channels
-LEAK = 0.1  # what activations let pass below 0
 RIM_VOXELS = 3  # as far as two cores that touch are kept apart on either side, on the finest axis
 SMALLEST = 6.0  # by which share of the median diameter, as a divisor, what is found may be smaller
 CORE_THRESHOLDS = (0.3, 0.5, 0.7)
@@ -102,9 +101,9 @@ class Mitochondria:
     steps
         Steps per epoch.
     batch
-        Patches per step; 0: 8 of planes, 6 of volumes.
+        Patches per step; 0: 16 of planes, 6 of volumes.
     patch_px
-        Sides of a training patch, one number or one for each axis; empty: 256 in planes, 16 sections of 80 in volumes
+        Sides of a training patch, one number or one for each axis; empty: 176 in planes, 16 sections of 80 in volumes
         (fewer and wider ones where sections are far apart), counted as the network sees them, or less where images are
         smaller.
     learning_rate
@@ -121,6 +120,9 @@ class Mitochondria:
         Share of patches drawn around objects, half of them around their edges; the rest are drawn anywhere.
     bent
         Share of the patches that are rotated, zoomed or bent, besides quarter turns and mirrors.
+    tilt_deg
+        By how much, at most, the planes of a volume's rotated patches are tilted where its sections lie no further apart than
+        two pixels: cut another way, the same objects look like others.
     missing
         Share of the volumes' patches in which a section is lost.
     edges
@@ -170,7 +172,7 @@ class Mitochondria:
     overlap_px: tuple[int, ...] = ()
 
     criterion: Literal["dice", "focal-tversky"] = "dice"
-    epochs: int = 40
+    epochs: int = 72
     steps: int = 60
     batch: int = 0
     patch_px: tuple[int, ...] = ()
@@ -180,7 +182,8 @@ class Mitochondria:
     average: float = 0.99
     held_out: float = 0.15
     mining: float = 0.5
-    bent: float = 0.3
+    bent: float = 0.7
+    tilt_deg: float = 40.0
     missing: float = 0.05
     edges: float = 0.25
 
@@ -289,6 +292,7 @@ class Mitochondria:
     def recipe(self) -> Recipe:
         chance = 1 - (1 - self.bent) ** (1 / 3)  # each of three, so that one or more of them happens to `bent` of all
         cubes = len(set(self.working_nm)) == 1 and not self._by_section
+        tilt = self.tilt_deg if max(self.working_nm, default=1) < 2 * min(self.working_nm, default=1) else 0.0
         seen_px = self.coarser[-1]
         return Recipe(
             patch=self.patch_px or self._usual_patch,
@@ -300,6 +304,7 @@ class Mitochondria:
                 rotate_deg=45.0,
                 rotate_chance=chance,
                 any_axis=cubes,
+                tilt_deg=tilt,
                 zoom=0.25,
                 zoom_chance=chance,
                 elastic_px=4.0 * seen_px,
@@ -350,8 +355,7 @@ class Mitochondria:
         from graticule.nets.unet import SectionBySection, UNet
 
         kind = partial(SectionBySection, across=self._across, at_once=at_once) if self._by_section else UNet
-        shape: dict[str, Any] = {"channels": self.channels, "strides": self.strides, "coarser": self.coarser}
-        return kind(2, dimensions=self._seen, leak=LEAK, **shape)
+        return kind(2, dimensions=self._seen, channels=self.channels, strides=self.strides, coarser=self.coarser)
 
     def forward(self, weights: Weights, device: str) -> Forward:
         """Maps are the confidences that a voxel lies in an object, and in an object's core."""

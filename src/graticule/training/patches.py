@@ -181,15 +181,17 @@ def cut(
     limits = np.reshape(source.shape, (-1, *[1] * len(source.shape))) - 0.5
     inside = np.asarray(((where >= -0.5) & (where <= limits)).all(axis=0), np.float32)
     pixels *= inside
+    truth = _cut_truth(source, warp, where, inside)
     if source.area < source.known.size:
         inside *= map_coordinates(source.known, where, order=0, mode="nearest")
-    return pixels, inside, _cut_truth(source, warp, where)
+    return pixels, inside, truth
 
 
-def _cut_truth(source: Source, warp: Warp, where: Array) -> Points | Labels:
+def _cut_truth(source: Source, warp: Warp, where: Array, inside: Floats) -> Points | Labels:
     truth = source.truth
-    if isinstance(truth, Labels):
-        numbers = map_coordinates(np.asarray(truth.image.data), where, order=0, mode="constant", cval=0)
+    if isinstance(truth, Labels):  # "constant" would begin in the middle of the outermost voxels
+        numbers = map_coordinates(np.asarray(truth.image.data), where, order=0, mode="nearest")
+        numbers[inside == 0] = 0
         return Labels(Image(numbers, truth.image.axes, source.spacing_um))
     diameter = None if truth.diameter_um is None else truth.diameter_um / warp.zoom
     return replace(truth, position_um=warp.to_patch(truth.position_um), diameter_um=diameter)
