@@ -53,8 +53,9 @@ setup: $(DEV)
 BENCHMARKS = $(filter-out benchmarks/machine.py,$(wildcard benchmarks/*.sh benchmarks/*.py))
 
 bench: $(DEV)
-	@for script in $(BENCHMARKS); do echo "== $$script"; \
-	  case $$script in *.py) $(BIN)/python $$script ;; *) PYTHON="$(PYTHON)" bash $$script ;; esac || exit 1; done
+	@failed=0; for script in $(BENCHMARKS); do echo "== $$script"; \
+	  case $$script in *.py) $(BIN)/python $$script ;; *) PYTHON="$(PYTHON)" bash $$script ;; esac || failed=1; \
+	done; exit $$failed
 
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

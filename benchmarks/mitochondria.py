@@ -241,7 +241,7 @@ def whole(work: Path, seed: int) -> None:
     file, model = DATA / "lucchi" / "images" / f"{LEARN}.tif", work / f"lucchi-sections-{seed}.safetensors"
     out = work / "whole"
     command = ["predict", str(file), "--model", str(model), "--out", str(out), "--memory", LIMIT, *SPACING]
-    planned = json.loads(graticule(*command, "--dry-run", "--json")[0])["plans"][0]["peak_bytes"]
+    planned = json.loads(graticule(*command, "--dry-run", "--json")[0])["images"][0]["peak_bytes"]
     began = time.perf_counter()
     _, peak = graticule(*command)
     seconds = time.perf_counter() - began

@@ -13,7 +13,7 @@
                                                four; a Laplacian of Gaussian tuned on the same clicks beside it
     python benchmarks/particles.py merging     false positives before and after merging, in simulated volumes of 60 particles
     python benchmarks/particles.py speed       a volume of 100 x 1000 x 1000 voxels, against window by window at stride 4
-    python benchmarks/particles.py summary     what all draws so far come to
+    python benchmarks/particles.py             what all draws so far come to
     python benchmarks/particles.py figures     F1 over the number of clicks by loss, and with and without SWA (the paper's
                                                figures 4 and 5), drawn to --out from the lines there are
 
@@ -460,7 +460,7 @@ PARTS = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=[*PARTS, "figures"])
+    parser.add_argument("part", choices=[*PARTS, "figures"], nargs="?", default="summary")
     parser.add_argument("--clicks", type=int, nargs="+", default=[10])
     parser.add_argument("--draws", type=int, nargs="+", default=[10], help="how many, or from which to before which")
     parser.add_argument("--risks", nargs="+", default=LOSSES, choices=LOSSES)

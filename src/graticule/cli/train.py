@@ -60,9 +60,9 @@ def train_task(
 ) -> None:
     """Learn from the annotated images in DATASET.
 
-    About a quarter of the specimens is held out to choose when to stop and from which confidence an object counts. The
-    model is written whenever a better one is found, so that a stopped training leaves one that works. Images that
-    dataset.yaml keeps for the test (``split``) are not opened.
+    A part of the specimens (most tasks: a quarter) is held out to choose when to stop and from which confidence an object
+    counts. The model is written whenever a better one is found, so that a stopped training leaves one that works. Images
+    that dataset.yaml keeps for the test (``split``) are not opened.
 
     Parameters
     ----------

@@ -42,8 +42,8 @@ def train(
 ) -> Checkpoint:
     """Train `task` and write the model to `out`, anew whenever a better one is found.
 
-    About a quarter of the specimens (or, with a single one, of each image) is held out to choose when to stop and the
-    operating point, unless the task learns from all (`Recipe.held_out`: then there is no score); the model carries that
+    A share of the specimens (or, with a single one, of each image) is held out to choose when to stop and the operating
+    point, unless the task learns from all (`Recipe.held_out` is 0: then there is no score); the model carries that
     threshold from the first time it is written. `OUT.training` beside it holds the state to `resume` from; it is removed
     when training is done.
     """
