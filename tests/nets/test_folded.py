@@ -15,7 +15,7 @@ NETWORKS = {
     "volumes": (lambda: UNet(2, dimensions=3, channels=(4, 8, 16)), (1, 1, 16, 16, 16)),
     "sections": (lambda: SectionBySection(2, dimensions=2, channels=(4, 8), across=1.0), (1, 1, 3, 16, 16)),
     "attention": (lambda: AttentionUNet(1), (1, 2, 64, 64)),
-    "centres": (lambda: CenterNet(1, encoder="resnet18", width=0.125, neck=16, rounds=1, head=8), (1, 1, 64, 64)),
+    "centres": (lambda: CenterNet(1, encoder="resnet18", width=0.125, neck=16, rounds=2, head=8), (1, 1, 64, 64)),
     "windows": (lambda: WindowNet(dimensions=2, window=32), (1, 1, 48, 48)),
 }
 
@@ -57,12 +57,21 @@ def test_no_norm_is_left_behind_a_convolution(kind):
     assert not norms(folded(network))
 
 
+@pytest.mark.parametrize("first", [nn.PReLU(), nn.BatchNorm2d(2)])
 @torch.inference_mode()
-def test_what_is_used_twice_is_not_overwritten():
-    """A norm and an activation that open a sequence are given what others may be given, too."""
-    inner = nn.Sequential(nn.BatchNorm2d(2), nn.PReLU(), nn.Conv2d(2, 2, 1))
-    network = learnt(nn.Sequential(inner))
+def test_what_a_sequence_is_given_is_not_overwritten(first):
+    """It may be given to others, too: only what a convolution of the sequence gave is the sequence's own."""
+    network = learnt(nn.Sequential(nn.Sequential(first), nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2)))
     pixels = torch.randn(1, 2, 8, 8)
-    expected, kept = network(pixels), pixels.clone()
-    assert norms(folded(network)) == 1
+    expected, kept, before = network(pixels), pixels.clone(), norms(network)
+    assert norms(folded(network)) == before - 1
     assert torch.allclose(network(pixels), expected, atol=1e-6) and torch.equal(pixels, kept)
+
+
+@torch.inference_mode()
+def test_an_activation_that_is_used_twice_parts_a_norm_from_the_convolution_before_it():
+    act = nn.ReLU()
+    network = learnt(nn.Sequential(nn.Conv2d(2, 2, 1), act, nn.Conv2d(2, 2, 1), act, nn.BatchNorm2d(2)))
+    pixels = torch.randn(1, 2, 8, 8)
+    expected = network(pixels)
+    assert torch.allclose(folded(network)(pixels), expected, atol=1e-6)

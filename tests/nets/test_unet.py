@@ -110,7 +110,7 @@ def test_a_network_that_sees_means_answers_between_what_it_answers_about_them(co
 def test_sections_are_averaged_by_a_gaussian_that_no_window_of_few_sections_escapes():
     torch.manual_seed(0)
     alone = SectionBySection(2, dimensions=2, **SMALL).eval()
-    averaging = SectionBySection(2, dimensions=2, across=1.5, at_once=4, **SMALL).eval()
+    averaging = SectionBySection(2, dimensions=2, across=1.5, parts=3, **SMALL).eval()
     averaging.load_state_dict(alone.state_dict())
     x = torch.randn(2, 1, 9, 16, 16)
     with torch.no_grad():

@@ -204,8 +204,10 @@ def test_a_stack_of_two_kinds_is_refused():
         ({"core_threshold": 1.5}, "need one of each"),
         ({"dimensions": 4}, "must be 2 or 3"),
         ({"rim_nm": -1.0}, "need 0 or more"),
+        ({"bent": 1.5}, "they are shares"),
+        ({"held_out": 0.9}, "of held_out 0 to 0.5"),
         ({"detail_nm": -1.0}, "need 0 or more"),
-        ({"dimensions": 2, "patch_px": (50, 50)}, r"multiples of \(16, 16\)"),
+        ({"dimensions": 2, "working_nm": (5.0, 5.0), "patch_px": (50, 50)}, r"multiples of \(16, 16\)"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_with_what_can(wrong, message):
@@ -236,6 +238,12 @@ def test_the_cores_threshold_is_chosen_by_objects_and_kept_if_it_was_given():
     assert given.calibrate([candidates], [truth]).core_threshold == 0.4
 
 
-def test_presets_are_settings_that_exist():
-    for settings_ in PRESETS["mitochondria"].values():
-        TASKS["mitochondria"](**settings_)
+@pytest.mark.parametrize("preset", PRESETS["mitochondria"])
+@pytest.mark.parametrize("across_px", [16, 60, 100])
+def test_presets_fit_objects_of_any_size(preset, across_px):
+    example = volume((160, 160, 160), (5.0,) * 3)
+    numbers = np.zeros((160,) * 3, np.uint8)
+    numbers[(slice(20, 20 + across_px),) * 3] = 1
+    example = replace(example, truth=Labels(replace(example.image, data=numbers)))
+    task = TASKS["mitochondria"](**PRESETS["mitochondria"][preset]).resolve([example])
+    assert all(n % r == 0 for n, r in zip(task.recipe.patch, task.reduction, strict=True))

@@ -99,6 +99,18 @@ def test_what_is_bent_in_voxels_is_bent_alike_at_any_voxel_size(spacing_um):
     assert np.std(bent) == pytest.approx(3, rel=0.3)
 
 
+def test_sections_far_apart_are_bent_no_further_across_than_along():
+    """A displacement of some pixels is a fraction of a section: else a patch would mix sections that show other things."""
+    asked = Augment(elastic_px=3, elastic_scale_px=8, elastic_chance=1)
+    bends = [
+        draw_warp((1, 64, 64), np.zeros(3), asked, (0.05, 0.005, 0.005), np.random.default_rng(seed)).displacement
+        for seed in range(20)
+    ]
+    across, *along = (float(np.std([bend[axis] for bend in bends])) for axis in range(3))
+    assert across == pytest.approx(0.3, rel=0.3)
+    assert along == pytest.approx([3, 3], rel=0.3)
+
+
 def test_holes_are_empty_in_all_channels_and_no_larger_than_asked():
     patch = np.ones((2, 64, 64), np.float32)
     drawn = [empty_holes(patch, Augment(holes=0.3, hole_px=12), np.random.default_rng(seed)) for seed in range(300)]
@@ -110,7 +122,7 @@ def test_holes_are_empty_in_all_channels_and_no_larger_than_asked():
     assert empty_holes(patch, Augment(), np.random.default_rng(0)) is patch
 
 
-@pytest.mark.parametrize("shape", [(24, 24), (12, 24, 24)])
+@pytest.mark.parametrize("shape", [(24, 24), (12, 24, 24), (1, 24, 24)])
 def test_what_an_edge_cuts_off_is_empty_and_the_middle_never_is(shape):
     patch = np.ones((1, *shape), np.float32)
     augment, rng, sides = Augment(edges=0.5), np.random.default_rng(0), set()
@@ -120,7 +132,7 @@ def test_what_an_edge_cuts_off_is_empty_and_the_middle_never_is(shape):
         for axis in range(1, len(shape) + 1):
             planes = cut.min(axis=tuple(a for a in range(cut.ndim) if a != axis))
             sides |= {(axis, end) for end in (0, -1) if planes[end] == 0 and planes[len(planes) // 2] == 1}
-    assert len(sides) == 2 * len(shape), "from every side"
+    assert len(sides) == 2 * sum(n > 1 for n in shape), "from every side that can be cut"
     assert 0.3 < np.mean([cut.min() == 0 for cut in cuts]) < 0.55
     assert without(patch, draw_edge(patch.shape[1:], Augment(), rng)) is patch
 
@@ -155,6 +167,8 @@ def test_what_is_only_turned_is_sliced_to_the_same_voxels_that_interpolation_giv
     expected = map_coordinates(source, where, order=1, mode="mirror")
     inside = np.all([(w > -0.5) & (w < n - 0.5) for w, n in zip(where, source.shape, strict=True)], axis=0)
     assert np.allclose(slices.take(source), expected * inside, atol=1e-6)
+    if inside.any():
+        assert np.allclose(slices.take(source, goes_on=True), map_coordinates(source, where, order=1, mode="nearest"))
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,18 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, epochs):
     ]
 
 
+@pytest.mark.parametrize(("patience", "every"), [(1, 10), (3, 10), (3, 2)])
+def test_a_training_that_has_waited_long_enough_examines_what_it_leaves(monkeypatch, patience, every):
+    """Also where it would have been examined later only."""
+    recipe = replace(
+        TINY.recipe, patience=patience, validate_every=every, phases=(replace(TINY.recipe.phases[0], epochs=9),)
+    )
+    monkeypatch.setattr(type(TINY), "recipe", recipe)
+    history = train(TINY).history
+    assert history[-1].score is not None
+    assert len(history) <= 9
+
+
 def test_no_patch_is_drawn_twice(monkeypatch):
     """The published bug: the same patches every epoch, learnt by heart in seventeen."""
     keys = []

@@ -130,6 +130,15 @@ def test_a_single_volume_is_cut_where_both_parts_show_both_kinds(axis):
     assert min(choose.image.shape) == 16
 
 
+@pytest.mark.parametrize("share", [0.002, 0.15, 0.25, 0.5, 0.97])
+@pytest.mark.parametrize("length", [3, 10, 64])
+def test_however_much_is_held_out_both_parts_show_something_and_a_gap_lies_between(length, share):
+    (learn,), (choose,) = hold_out([outlined((length, 3, 3))], 0, share)
+    one, other = voxels([learn, choose])
+    assert one and other and not one & other
+    assert len(one) + len(other) < length * 9
+
+
 def test_truth_and_mask_are_cut_with_the_image():
     volume = outlined((64, 32, 32))
     volume = replace(volume, complete=replace(volume.image, data=np.asarray(volume.image.data) % 2))

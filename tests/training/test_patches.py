@@ -191,7 +191,30 @@ def test_a_patch_that_is_not_bent_holds_the_images_own_voxels(shape):
         )
         assert set(pixels[0][known > 0].tolist()) <= own
         level = source.splines[0][source.truth.image.data > 0].min()
-        assert np.array_equal((pixels[0] >= level) & (known > 0), truth.image.data > 0)
+        assert np.array_equal((pixels[0] >= level)[known > 0], (truth.image.data > 0)[known > 0])
+
+
+@pytest.mark.parametrize("bent", [0.0, 1.0])
+def test_objects_that_the_image_cuts_have_cores_up_to_its_border_however_far_beyond_it_a_patch_reaches(bent):
+    image = Image(np.zeros((40, 96), np.float32), "yx", (0.04, 0.04))
+    numbers = np.zeros((40, 96), np.uint8)
+    numbers[:20] = 1
+    source = make_source(Example("cut", image, Labels(replace(image, data=numbers))), np.zeros((1, 40, 96), np.float32))
+    asked = Mitochondria(dimensions=2, working_nm=(40.0, 40.0), patch_px=(32, 32), bent=bent, rim_nm=120.0)
+    task, rng = replace(asked, edges=0.0), np.random.default_rng(0)
+    seen = 0
+    for _ in range(40):
+        patch = draw_patch([source], task, rng)
+        known = patch.known[0] > 0
+        beyond = patch.target[0][~known]
+        if known.all() or not beyond.size:
+            continue
+        inside = (
+            grey_erosion(patch.target[0], 2 * 4 + 1, mode="nearest") > 0
+        )  # further than the rim from all background
+        assert patch.target[1][known & inside].all()
+        seen += int((known & inside & grey_dilation(~known, 3)).sum())
+    assert seen > 50, "of cores beside the border"
 
 
 def test_drawn_pixels_stay_what_they_are_however_they_are_bent():

@@ -15,9 +15,9 @@ Norm = nn.BatchNorm2d | nn.BatchNorm3d
 def folded(network: nn.Module) -> nn.Module:
     """`network` itself, changed: for answers only, from here on.
 
-    A batch norm directly behind a convolution scales and shifts what that gives by constants, once training is over: it
-    becomes part of the convolution's weights. A PReLU of a single slope behind both is a leaky ReLU, and what it is given
-    is nobody else's: it overwrites that. Answers agree but for rounding.
+    Of modules in a sequence: a batch norm directly behind a convolution scales and shifts what that gives by constants,
+    once training is over: it becomes part of the convolution's weights. A PReLU of a single slope behind both is a leaky
+    ReLU, and what it is given is nobody else's: it overwrites that. Answers agree but for rounding.
     """
     for chain in _chains(network):
         before: nn.Module | None = None
@@ -46,7 +46,9 @@ def _chains(network: nn.Module) -> Iterator[list[Place]]:
 
 
 def _in_turn(sequence: nn.Sequential) -> Iterator[Place]:
-    for name, module in sequence.named_children():
+    for name, module in sequence._modules.items():  # one that is used twice is named twice
+        if module is None:
+            continue
         if isinstance(module, nn.Sequential):
             yield from _in_turn(module)
         else:

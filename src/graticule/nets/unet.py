@@ -31,7 +31,7 @@ class UNet(nn.Module):
     channels
         Of each level.
     strides
-        Between one level and the next, and so one fewer: one number, or one for each axis. Empty: every level halves the
+        Between one level and the next, and so one fewer, for each axis. Empty: every level halves the
         resolution. What comes in is halved before anything else, and what goes out is doubled last.
     units
         Residual units per level.
@@ -91,20 +91,19 @@ class SectionBySection(UNet):
     across
         Standard deviation, in sections, of the Gaussian by which answers are averaged from section to section: what one
         section shows badly its neighbours show. Beyond the first and last section answers go on as they are there.
-    at_once
-        How many sections are seen at once; 0: all. The answers are the same, in less memory.
+    parts
+        In how many parts the sections are seen, one after the other: the answers are the same, in less memory.
     options
         Of `UNet`.
     """
 
-    def __init__(self, classes: int, *, across: float = 0.0, at_once: int = 0, **options: Any) -> None:
+    def __init__(self, classes: int, *, across: float = 0.0, parts: int = 1, **options: Any) -> None:
         super().__init__(classes, **options)
-        self.across, self.at_once = across, at_once
+        self.across, self.parts = across, parts
 
     def forward(self, x: Tensor) -> Tensor:
         sections = x.transpose(1, 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        some = sections.split(self.at_once or len(sections))
-        out = torch.cat([super(SectionBySection, self).forward(part) for part in some])
+        out = torch.cat([super(SectionBySection, self).forward(part) for part in sections.chunk(self.parts)])
         out = out.unflatten(0, (x.shape[0], x.shape[2]))
         return (self._averaged(out) if self.across and x.shape[2] > 1 else out).transpose(1, 2)
 

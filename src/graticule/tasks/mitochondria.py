@@ -43,7 +43,7 @@ STEADY = 12  # by which share of the median diameter, as a divisor, answers are 
 SEEN = 32  # voxels, of those that the network sees, that an object is across
 WINDOW = {2: 1024, 3: 256}
 OVERLAP = {2: 128, 3: 64}
-AT_ONCE = 8  # sections that are in memory together while they are looked at
+PARTS = 7  # in which the sections of a window are looked at, one after the other: it takes less memory
 SECTIONS = 16  # of a window of a volume that is looked at section by section, at least
 BYTES = {2: 40, 3: 60}  # of each voxel of a window, at the peak of a pass; a third more than measured
 BYTES_SEEN = {2: 140, 3: 50}  # and of each voxel that the network sees, with 16 channels
@@ -121,10 +121,10 @@ class Mitochondria:
     bent
         Share of the patches that are rotated, zoomed or bent, besides quarter turns and mirrors.
     tilt_deg
-        By how much, at most, the planes of a volume's rotated patches are tilted where its sections lie no further apart than
-        two pixels: cut another way, the same objects look like others.
+        By how much, at most, the planes of a volume's rotated patches are tilted where its sections lie less than two pixels
+        apart: cut another way, the same objects look like others.
     missing
-        Share of the volumes' patches in which a section is lost.
+        Share of the patches of several sections in which one is lost.
     edges
         Share of the patches that are shown as the image's edge would cut them: most images hold few objects that are cut.
     """
@@ -145,7 +145,7 @@ class Mitochondria:
         "learning_rate": Choice(3e-4, 1e-2, "log"),
         "weight_decay": Choice(1e-5, 1e-1, "log"),
         "mining": Choice(0.2, 0.8),
-        "bent": Choice(0.0, 0.6),
+        "bent": Choice(0.0, 0.9),
         "average": Choice(values=(0.0, 0.97, 0.99)),
         "criterion": Choice(values=("dice", "focal-tversky")),
         "channels": Choice(values=((16, 32, 64, 128), (16, 32, 64, 128, 256), (24, 48, 96, 192, 256))),
@@ -194,13 +194,17 @@ class Mitochondria:
             )
         if self.dimensions not in (0, 2, 3):
             raise SettingsError(f"dimensions is {self.dimensions}; it must be 2 or 3, or 0 to ask the images")
-        if not 0 <= self.held_out < 1:
-            raise SettingsError(f"held_out is {self.held_out:g}; it must be a share, from 0 to less than 1")
+        shares = {name: getattr(self, name) for name in ("mining", "bent", "missing", "edges")}
+        if not all(0 <= share <= 1 for share in shares.values()) or not 0 <= self.held_out <= 0.5:
+            found = ", ".join(f"{name} {share:g}" for name, share in shares.items())
+            raise SettingsError(
+                f"found {found}, held_out {self.held_out:g}; they are shares: need 0 to 1, and of held_out 0 to 0.5"
+            )
         lengths = {name: getattr(self, name) for name in ("detail_nm", "across_nm", "rim_nm", "min_object_um")}
         if any(length < 0 for length in lengths.values()):
             found = ", ".join(f"{name} {length:g}" for name, length in lengths.items())
             raise SettingsError(f"found {found}; need 0 or more of each")
-        if len(self.patch_px) == self._ndim and len(self.working_nm) in (0, self._ndim):
+        if len(self.patch_px) == len(self.working_nm) == self._ndim:
             self._refuse_uneven(self.patch_px, self.reduction, "patch_px")
 
     # -- the grid ----------------------------------------------------------------------------------------------------------
@@ -246,7 +250,7 @@ class Mitochondria:
 
     @property
     def _bytes_per_voxel(self) -> int:
-        at_once = AT_ONCE / self._window[0] if self._by_section else 1.0
+        at_once = ceil(self._window[0] / PARTS) / self._window[0] if self._by_section else 1.0
         seen = BYTES_SEEN[self._seen] * self.channels[0] / 16 / prod(self.coarser)
         return ceil(BYTES[self._seen] + at_once * seen)
 
@@ -350,18 +354,18 @@ class Mitochondria:
         """``(1, *space)``: grey levels from the darkest to the brightest percent to -1 … 1; specks may lie a little beyond."""
         return between_ends(pixels, levels)[None]
 
-    def network(self, *, at_once: int = 0) -> Any:
-        """`at_once`: of sections that are seen one by one; see `SectionBySection`."""
+    def network(self, *, parts: int = 1) -> Any:
+        """`parts`: in which sections that are seen one by one are seen; see `SectionBySection`."""
         from graticule.nets.unet import SectionBySection, UNet
 
-        kind = partial(SectionBySection, across=self._across, at_once=at_once) if self._by_section else UNet
+        kind = partial(SectionBySection, across=self._across, parts=parts) if self._by_section else UNet
         return kind(2, dimensions=self._seen, channels=self.channels, strides=self.strides, coarser=self.coarser)
 
     def forward(self, weights: Weights, device: str) -> Forward:
         """Maps are the confidences that a voxel lies in an object, and in an object's core."""
         from graticule.nets.forward import as_forward
 
-        return as_forward(self.network(at_once=AT_ONCE), weights, device, _confidences)
+        return as_forward(self.network(parts=PARTS), weights, device, _confidences)
 
     def target(self, truth: Result, on: Image) -> Floats:
         """``(2, *space)``: 1 in objects, and 1 in their cores."""
@@ -521,8 +525,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "accelerator": {
         "sections": False,
         "channels": (32, 64, 128, 256, 512),
-        "batch": 4,
-        "patch_px": (128,),
+        "batch": 24,
         "epochs": 300,
         "steps": 200,
         "patience": 60,

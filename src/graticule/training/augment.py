@@ -103,8 +103,8 @@ class Slices:
     of: tuple[int, ...]
     mirrored: tuple[bool, ...]
 
-    def take(self, source: Array) -> Array:
-        """The patch ``(*shape)`` of `source` ``(*space)``; 0 outside it."""
+    def take(self, source: Array, *, goes_on: bool = False) -> Array:
+        """The patch ``(*shape)`` of `source` ``(*space)``; 0 outside it or, if it `goes_on`, as it ends."""
         sides = [self.shape[axis] for axis in self.of]
         stops = [a + n for a, n in zip(self.low, sides, strict=True)]
         inside = [(max(0, a), min(b, n)) for a, b, n in zip(self.low, stops, source.shape, strict=True)]
@@ -113,7 +113,8 @@ class Slices:
             (min(n, a - low), max(0, n - (a - low) - max(0, b - a)))
             for (a, b), low, n in zip(inside, self.low, sides, strict=True)
         ]
-        window = np.pad(window, around) if any(map(any, around)) else window
+        if any(map(any, around)):
+            window = np.pad(window, around, mode="edge" if goes_on and window.size else "constant")
         window = window[tuple(slice(None, None, -1 if back else 1) for back in self.mirrored)]
         return np.ascontiguousarray(window.transpose(np.argsort(self.of)))
 
@@ -167,7 +168,8 @@ def _bend(shape: tuple[int, ...], augment: Augment, spacing_um: tuple[float, ...
     knots = [max(4, round(n / scale) + 1) for n in size]
     fields = []
     for step in spacing_um:
-        field = rng.normal(0, augment.elastic_px if in_px else augment.elastic_um / step, knots)
+        spread = augment.elastic_px * min(spacing_um) if in_px else augment.elastic_um
+        field = rng.normal(0, spread / step, knots)
         for n, k in zip(shape, knots, strict=True):  # axis by axis; the first goes to the end
             field = np.tensordot(field, _splines(k, n), axes=(0, 1))
         fields.append(field)
@@ -206,7 +208,7 @@ def draw_edge(shape: tuple[int, ...], augment: Augment, rng: Rng) -> tuple[slice
     """What the image's edge would cut off a patch ``(*space)``: on one side, never its middle. None: nothing."""
     if augment.edges <= 0 or rng.random() >= augment.edges:
         return None
-    axis, far = int(rng.integers(1, len(shape) + 1)) - 1, bool(rng.integers(2))
+    axis, far = int(rng.choice(np.flatnonzero(np.array(shape) > 1))), bool(rng.integers(2))
     length = shape[axis]
     kept = int(rng.integers(length // 2 + 1, length + 1))
     off = slice(kept, None) if far else slice(0, length - kept)

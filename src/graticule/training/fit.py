@@ -158,7 +158,8 @@ class _Training:
         began, where = time.monotonic(), self.where
         loss = self._learn(model, stepper, phase)
         where.epoch += 1
-        due = where.epoch % self.recipe.validate_every == 0 or where.epoch == phase.epochs
+        last = where.epoch == phase.epochs or where.waited + 1 >= self.recipe.patience
+        due = where.epoch % self.recipe.validate_every == 0 or last
         before = where.score
         score, better = self._examine() if due else (None, None)
         where.waited = 0 if where.score > before else where.waited + 1

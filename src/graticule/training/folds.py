@@ -143,9 +143,13 @@ def _fewest(parts: Sequence[Example]) -> int:
 
 
 def _cut(example: Example, share: float, gap: float, axis: int, end: int) -> tuple[Example, Example]:
-    """The larger part, and the smaller one: at the end of the axis (1) or its start (0)."""
+    """The larger part, and the smaller one: at the end of the axis (1) or its start (0).
+
+    Whatever the share, there is a gap, and both parts show something, if the axis is three voxels long.
+    """
     length = example.image.shape[axis]
-    first_end, second_start = round(length * (1 - share - gap)), round(length * (1 - share))
+    second_start = min(max(round(length * (1 - share)), 2), length - 1)
+    first_end = max(1, min(round(length * (1 - share - gap)), second_start - 1))
     if end == 1:
         return _part(example, axis, 0, first_end, "a"), _part(example, axis, second_start, length, "b")
     return (

@@ -167,12 +167,13 @@ def cut(
 ) -> tuple[Floats, Floats, Points | Labels]:
     """Pixels ``(C, *space)``, known ``(*space)`` and truth (in voxels of the patch).
 
-    Beyond the image nothing is known and pixels are 0, as they are in prediction. `crisp`: outlined pixels are not mixed.
-    `linear`: as the source was made, see `Recipe`.
+    Beyond the image nothing is known and pixels are 0, as they are in prediction; outlines go on as they end, for what an
+    object is near the image's border must not depend on how much beyond it a patch shows. `crisp`: outlined pixels are not
+    mixed. `linear`: as the source was made, see `Recipe`.
     """
     slices = warp.slices()
     if slices is not None and isinstance(source.truth, Labels):  # a hundred times faster, and the same
-        numbers = slices.take(np.asarray(source.truth.image.data))
+        numbers = slices.take(np.asarray(source.truth.image.data), goes_on=True)
         truth = Labels(Image(numbers, source.truth.image.axes, source.spacing_um))
         return np.stack([slices.take(c) for c in source.splines]), slices.take(source.known), truth
     where = warp.coordinates()
@@ -181,17 +182,15 @@ def cut(
     limits = np.reshape(source.shape, (-1, *[1] * len(source.shape))) - 0.5
     inside = np.asarray(((where >= -0.5) & (where <= limits)).all(axis=0), np.float32)
     pixels *= inside
-    truth = _cut_truth(source, warp, where, inside)
     if source.area < source.known.size:
         inside *= map_coordinates(source.known, where, order=0, mode="nearest")
-    return pixels, inside, truth
+    return pixels, inside, _cut_truth(source, warp, where)
 
 
-def _cut_truth(source: Source, warp: Warp, where: Array, inside: Floats) -> Points | Labels:
+def _cut_truth(source: Source, warp: Warp, where: Array) -> Points | Labels:
     truth = source.truth
-    if isinstance(truth, Labels):  # "constant" would begin in the middle of the outermost voxels
+    if isinstance(truth, Labels):
         numbers = map_coordinates(np.asarray(truth.image.data), where, order=0, mode="nearest")
-        numbers[inside == 0] = 0
         return Labels(Image(numbers, truth.image.axes, source.spacing_um))
     diameter = None if truth.diameter_um is None else truth.diameter_um / warp.zoom
     return replace(truth, position_um=warp.to_patch(truth.position_um), diameter_um=diameter)
