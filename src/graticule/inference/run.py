@@ -109,13 +109,16 @@ def blend(out: Floats, tile: Tile, box: Box, maps: Floats, plan: Plan) -> None:
     high = tuple(min(b, d, n) for b, d, n in zip(tile.read.stop, box.stop, plan.shape, strict=True))
     common = Box(low, high)
     part = out[(slice(None), *common.relative_to(tile.read.start).slices())]
-    for axis, halo in enumerate(plan.grid.halo):
-        weights = window_weights(
-            np.arange(low[axis], high[axis]), tile.write.start[axis], tile.write.stop[axis], halo, plan.shape[axis]
-        )
-        if weights.min() < 1:
-            part = part * weights.reshape([-1 if a == axis else 1 for a in range(-1, len(low))])
-    maps[(slice(None), *common.relative_to(box.start).slices())] += part
+    whole = maps[(slice(None), *common.relative_to(box.start).slices())]
+    first, *others = [
+        window_weights(np.arange(a, b), tile.write.start[axis], tile.write.stop[axis], halo, plan.shape[axis])
+        for axis, (a, b, halo) in enumerate(zip(low, high, plan.grid.halo, strict=True))
+    ]
+    across: Array = np.ones((), np.float32)
+    for weights in others:
+        across = np.multiply.outer(across, weights)
+    for at, weight in enumerate(first):  # one section or row at a time stays in the processor's cache
+        whole[:, at] += part[:, at] * (weight * across)
 
 
 def window_weights(places: Array, start: int, stop: int, halo: int, length: int) -> Floats:
