@@ -195,7 +195,8 @@ class Augment:
     elastic_scale_um
         Distance over which that displacement varies.
     elastic_px, elastic_scale_px
-        The same in voxels of the task's grid, for tasks to which micrometres say nothing; used where `elastic_px` is set.
+        The same in voxels of the task's grid, along its finest axis, for tasks to which micrometres say nothing; used where
+        `elastic_px` is set.
     rotate_chance, zoom_chance, elastic_chance
         Share of the patches that are rotated, zoomed and bent.
     crisp

@@ -31,8 +31,8 @@ class UNet(nn.Module):
     channels
         Of each level.
     strides
-        Between one level and the next, and so one fewer, for each axis. Empty: every level halves the
-        resolution. What comes in is halved before anything else, and what goes out is doubled last.
+        Between one level and the next, and so one fewer, for each axis. Empty: every level halves the resolution. What comes
+        in is halved before anything else, and what goes out is doubled last.
     units
         Residual units per level.
     coarser

@@ -76,7 +76,7 @@ class Estimate:
     seconds: float
 
 
-def _bytes_of(regions: Regions) -> int:
+def _voxel_bytes(regions: Regions) -> int:
     """Of a voxel of the result: its confidences and its label."""
     return regions.confidences + (4 if regions.counted else 1)
 
@@ -93,5 +93,5 @@ def estimate(setup: Setup, plan: Plan) -> Estimate:
     if plan.grid.blended:  # windows that several blocks need are computed once
         share = len(set(plan.tiles)) / len(block.tiles)
     seconds = (time.monotonic() - began) * share / plan.workers * (1 + AFTERWARDS * outlines)
-    output = round(prod(plan.shape) * WITH_COARSER * _bytes_of(setup.task.regions)) if outlines else 0  # type: ignore[attr-defined]
+    output = round(prod(plan.shape) * WITH_COARSER * _voxel_bytes(setup.task.regions)) if outlines else 0  # type: ignore[attr-defined]
     return Estimate(peak, output, seconds)
