@@ -3,6 +3,8 @@
     python benchmarks/mitochondria.py lucchi --kind volumes --seed 0    learnt from training.tif of lucchi alone, a slab of it
                                        held out to choose by; judged on testing_001-024.tif, by which nothing was chosen
     python benchmarks/mitochondria.py lucchi --kind sections --seed 0   the same with a network for planes, sections linked
+    python benchmarks/mitochondria.py halves --set epochs=12            learnt from one half of training.tif along x, judged on
+                                       the other, 24 sections at a time: to choose settings by, without the test
     python benchmarks/mitochondria.py vnc                               serial sections, each quarter by a model of the others
     python benchmarks/mitochondria.py hela                              a model of lucchi on hela-mito: as it is, and after
                                        fine-tuning on one slice, judged on the other
@@ -46,6 +48,7 @@ from graticule.nets.forward import choose_precision, weights_of
 from graticule.results import Labels
 from graticule.tasks.mitochondria import Mitochondria
 from graticule.training.fit import Epoch
+from graticule.training.folds import slabs
 from graticule.workflows.examples import examples_for
 from graticule.workflows.predict import outlined, predict, set_up
 from graticule.workflows.train import train
@@ -63,6 +66,7 @@ TOLD = (
 
 
 LIMIT = "4GB"
+THICK = 24  # sections that are judged together, as many as the shared part of the testing stack has
 SPACING = ("--spacing-um", "0.005", "--device", "cpu")
 CLAIMED = {"jaccard": 0.86, "dice": 0.925, "object_f1": 0.88}
 
@@ -126,6 +130,24 @@ def lucchi(work: Path, kind: str, seed: int, changes: dict[str, Any]) -> None:
     line |= judged(model, [examples[TEST]])
     line["tta"] = judged(model, [examples[TEST]], tta=True)
     keep("lucchi", line)
+
+
+def halves(work: Path, kind: str, seed: int, changes: dict[str, Any]) -> None:
+    """Learnt from the left half of lucchi's training stack, judged on the right: what is between them is in neither."""
+    left, right = slabs(of_set("lucchi")[LEARN], 2)
+    model = learnt(replace(KINDS[kind], **changes), [left], work / named(f"half-{kind}-{seed}", changes), seed)
+    depth = right.image.shape[0]
+    parts = [sections_of(right, z, z + THICK) for z in range(0, depth - THICK + 1, THICK)]
+    line = {"kind": kind, "seed": seed, "changes": changes, **judged(model, parts)}
+    keep("halves", {**line, "tta": judged(model, parts, tta=True)})
+
+
+def sections_of(stack: Example, start: int, stop: int) -> Example:
+    """Some sections of an outlined stack."""
+    box = (start, 0, 0), (stop, *stack.image.shape[1:])
+    assert isinstance(stack.truth, Labels)
+    truth = Labels(stack.truth.image.crop(*box))
+    return replace(stack, name=f"{stack.name}-{start}", image=stack.image.crop(*box), truth=truth)
 
 
 def quarters(stack: Example) -> list[Example]:
@@ -331,7 +353,7 @@ def summary() -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "part", choices=("lucchi", "vnc", "hela", "speed", "whole", "summary"), nargs="?", default="summary"
+        "part", choices=("lucchi", "halves", "vnc", "hela", "speed", "whole", "summary"), nargs="?", default="summary"
     )
     parser.add_argument("--kind", choices=tuple(KINDS), default="sections")
     parser.add_argument("--seed", type=int, default=0)
@@ -350,6 +372,8 @@ def main() -> None:
     np.seterr(all="raise", under="ignore")
     if asked.part == "lucchi":
         lucchi(asked.work, asked.kind, asked.seed, changes)
+    elif asked.part == "halves":
+        halves(asked.work, asked.kind, asked.seed, changes)
     elif asked.part == "vnc":
         vnc(asked.work, asked.kind, asked.seed, changes)
     elif asked.part == "hela":
