@@ -93,10 +93,10 @@ class Regions:
         joined: so tiles may be rigid, and need not know of one another's objects.
     rims
         `decode` gives 1 in the core of an object and 2 in its rim. Rims join: what hangs together is one object, unless it
-        has several cores. Then each core is an object, and the rims between go to the core that is nearest through them,
+        has no core, and is dropped, or several. Then each core is an object, and the rims between go to the core that is nearest through them,
         up to `reach_px` steps from voxel to voxel; what lies further goes to the first core that its rim touches.
     min_core_voxels
-        With `rims`: where there are several cores, those of fewer voxels do not count.
+        With `rims`: cores of fewer voxels do not count.
     reach_px
         With `rims`: see there.
     min_voxels
@@ -308,6 +308,8 @@ class Recipe:
         Epochs without a better validation score before a phase ends.
     validate_every
         Epochs between validations.
+    as_good
+        Difference between validation scores that says nothing: of models that score alike the later is kept.
     average
         Decay of the exponential moving average of the weights that is validated and kept; 0 keeps the raw weights.
     cycles
@@ -333,6 +335,7 @@ class Recipe:
     clip: float = 5.0
     patience: int = 20
     validate_every: int = 1
+    as_good: float = 0.0
     average: float = 0.0
     cycles: Cycles | None = None
     held_out: float = 0.25

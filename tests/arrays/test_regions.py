@@ -150,27 +150,30 @@ CORED = arrays(np.uint8, (7, 9), elements=st.integers(0, 2))
 SETTINGS = {"numbered": True, "rims": True}
 
 
-def bodies(raw):
-    """What hangs together of cores and rims, numbered."""
-    return ndimage.label(raw != 0)[0]
+def bodies(raw, least_core=1):
+    """What hangs together of cores and rims, with a core of at least so many voxels, numbered."""
+    body, (cores, count) = ndimage.label(raw != 0)[0], ndimage.label(raw == CORE)
+    large = [core for core in range(1, count + 1) if (cores == core).sum() >= least_core]
+    return np.where(np.isin(body, np.unique(body[np.isin(cores, large)])), body, 0)
 
 
 @given(CORED, st.integers(0, 4))
 def test_with_rims_every_voxel_goes_to_an_object_of_its_own_body_and_cores_stay_whole(raw, least_core):
     found = tidied(raw, **SETTINGS, min_core_voxels=least_core)
-    np.testing.assert_array_equal(found != 0, raw != 0)
+    body = bodies(raw, least_core)
+    np.testing.assert_array_equal(found != 0, body != 0)
     for number in range(1, found.max() + 1):
-        assert len(np.unique(bodies(raw)[found == number])) == 1
-    cores = ndimage.label(raw == CORE)[0]
+        assert len(np.unique(body[found == number])) == 1
+    cores = ndimage.label(np.where(body != 0, raw, 0) == CORE)[0]
     assert all(len(np.unique(found[cores == core])) == 1 for core in range(1, cores.max() + 1))
 
 
 @given(CORED)
-def test_a_body_is_as_many_objects_as_it_has_cores_and_one_if_it_has_none(raw):
-    found, body, cores = tidied(raw, **SETTINGS), bodies(raw), ndimage.label(raw == CORE)[0]
+def test_a_body_is_as_many_objects_as_it_has_cores_and_nothing_if_it_has_none(raw):
+    found, body, cores = tidied(raw, **SETTINGS), ndimage.label(raw != 0)[0], ndimage.label(raw == CORE)[0]
     for number in range(1, body.max() + 1):
         inside = body == number
-        assert len(np.unique(found[inside])) == max(1, len(set(np.unique(cores[inside])) - {0}))
+        assert len(set(np.unique(found[inside])) - {0}) == len(set(np.unique(cores[inside])) - {0})
 
 
 @given(CORED, st.integers(1, 12))
@@ -185,6 +188,13 @@ def test_bodies_smaller_than_asked_are_dropped_and_numbers_have_no_gaps(raw, lea
 def test_a_rim_between_two_cores_is_shared_out_by_steps_through_it():
     raw = np.array([[2, 1, 2, 2, 2, 2, 1], [2, 2, 2, 2, 2, 2, 2]], np.uint8)
     np.testing.assert_array_equal(tidied(raw, **SETTINGS), [[1, 1, 1, 1, 2, 2, 2], [1, 1, 1, 1, 2, 2, 2]])
+
+
+def test_a_body_whose_core_is_too_small_is_dropped_and_fills_no_hole():
+    raw = np.array([[2, 2, 2, 0, 2, 2, 2], [2, 1, 2, 0, 1, 1, 2], [2, 2, 2, 0, 2, 2, 2]], np.uint8)
+    np.testing.assert_array_equal(tidied(raw, **SETTINGS, min_core_voxels=2), [[0, 0, 0, 0, 1, 1, 1]] * 3)
+    around = np.array([[1, 1, 1, 1, 1], [1, 0, 0, 0, 1], [1, 0, 2, 0, 1], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]], np.uint8)
+    assert (tidied(around, **SETTINGS, max_hole_voxels=None) == 1).all()
 
 
 def test_what_lies_out_of_reach_goes_to_the_first_core_that_its_rim_touches():

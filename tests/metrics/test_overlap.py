@@ -108,6 +108,14 @@ def test_of_thresholds_that_are_as_good_the_one_nearest_to_a_half_is_chosen():
     assert best_thresholds([graded([[[0, 255]]])], [example(np.array([[0, 1]]))])[0] == pytest.approx(0.5, abs=0.01)
 
 
+def test_what_counts_as_good_can_be_said():
+    """Nine in ten true voxels at 0.5; the tenth, too, from 0.2."""
+    found = [graded([[[51, *[128] * 9, 0, 0]]])]
+    truth = [example(np.array([[*[1] * 10, 0, 0]]))]
+    assert best_thresholds(found, truth)[0] == pytest.approx(0.2, abs=0.01)
+    assert best_thresholds(found, truth, as_good=0.1)[0] == pytest.approx(0.5, abs=0.01)
+
+
 def test_voxels_are_counted_so_that_results_can_be_pooled():
     result = scores([labels(np.array([[1, 1, 0]]))], [example(np.array([[1, 0, 1]]))], ("tissue",))
     assert (result["tp"], result["fp"], result["fn"], result["tp[tissue]"]) == (1, 1, 1, 1)

@@ -192,6 +192,36 @@ def test_what_is_left_open_comes_from_the_annotated_images():
     assert Mitochondria(classes=("vesicle",)).resolve(DISCS).classes == ("vesicle",)
 
 
+def tubes(across_px, shape):
+    """A plane or volume with tubes along the last axis, so many voxels across and as far apart."""
+    numbers = np.zeros(shape, np.uint8)
+    for number, start in enumerate(range(across_px, shape[-2] - across_px, 2 * across_px), start=1):
+        numbers[..., start : start + across_px, 4:-4] = number
+    truth = numbered(numbers, (10.0,) * len(shape))
+    return Example("tubes", replace(truth.image, data=numbers * 20), truth)
+
+
+@pytest.mark.parametrize(("across_px", "rim_nm"), [(12, 30.0), (7, 30.0), (6, 20.0), (4, 10.0), (2, 10 / 3)])
+@pytest.mark.parametrize("shape", [(48, 48), (3, 48, 48)])
+def test_rims_are_no_deeper_than_leaves_a_core_to_thin_objects(across_px, rim_nm, shape):
+    example = tubes(across_px, shape)
+    task = Mitochondria().resolve([example])
+    assert task.rim_nm == pytest.approx(rim_nm)
+    core = task.target(example.truth, example.image)[1] != 0
+    numbers = np.asarray(example.truth.image.data)
+    assert set(np.unique(numbers[core])) == set(range(1, numbers.max() + 1))
+
+
+def test_what_is_found_without_a_core_is_dropped():
+    confidences = np.zeros((2, 30, 30), np.float32)
+    confidences[0, 2:12, 2:12] = confidences[0, 16:26, 16:26] = 0.9
+    confidences[1, 5:9, 5:9] = 0.9
+    task = replace(TINY, thresholds=(0.5,), core_threshold=0.5, min_object_um=0.0)
+    found = task.keep(task.permissive().decode(Image(confidences, "cyx", (0.01, 0.01))))
+    assert np.asarray(found.image.data)[2:12, 2:12].all()
+    assert not np.asarray(found.image.data)[13:].any()
+
+
 def test_a_stack_of_two_kinds_is_refused():
     with pytest.raises(SettingsError, match="one kind of object"):
         Mitochondria(classes=("a", "b")).resolve(DISCS)

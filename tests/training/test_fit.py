@@ -122,6 +122,40 @@ def test_every_model_that_is_kept_carries_its_threshold():
     assert all(len(f.task.thresholds) == 1 for f in kept)
 
 
+def scored(monkeypatch, scores, as_good):
+    """The history of a training whose models score so, one after the other, and what was kept."""
+    left = iter(scores)
+    monkeypatch.setattr(fit_module, "examine", lambda task, *_: (replace(task, thresholds=(0.5,)), next(left)))
+    monkeypatch.setattr(Beads, "recipe", replace(TINY.recipe, as_good=as_good, patience=99))
+    return train(replace(TINY, epochs=(len(scores),)))
+
+
+@pytest.mark.parametrize(
+    ("scores", "as_good", "kept"),
+    [
+        ((0.9, 0.9, 0.8), 0.0, [0, 1]),
+        ((0.9, 0.89, 0.8), 0.0, [0]),
+        ((0.9, 0.89, 0.8), 0.02, [0, 1]),
+        ((0.9, 0.89, 0.87), 0.02, [0, 1]),  # held against the highest, not against the one before
+        ((0.9, 0.8, 0.95), 0.02, [0, 2]),
+    ],
+)
+def test_of_models_that_score_alike_the_later_is_kept(monkeypatch, scores, as_good, kept):
+    fitted = scored(monkeypatch, scores, as_good)
+    assert [n for n, epoch in enumerate(fitted.history) if epoch.best] == kept
+    assert fitted.score == scores[kept[-1]]
+
+
+def test_a_resumed_training_knows_the_score_of_what_is_kept_and_the_highest(tmp_path, monkeypatch):
+    scores = iter((0.9, 0.89, 0.875, 0.875))
+    monkeypatch.setattr(fit_module, "examine", lambda task, *_: (replace(task, thresholds=(0.5,)), next(scores)))
+    monkeypatch.setattr(Beads, "recipe", replace(TINY.recipe, as_good=0.02, phases=(Phase(4, {"": 1e-3}),)))
+    with pytest.raises(Killed):
+        train(state_file=tmp_path / "state", watch=killed_after(3))
+    after = train(state_file=tmp_path / "state")
+    assert (after.score, [epoch.best for epoch in after.history]) == (0.89, [True, True, False, False])
+
+
 def test_frozen_layers_do_not_move_and_their_norms_keep_their_statistics():
     task = replace(TINY, epochs=(1, 1, 1), average=0.0)
     before = {}

@@ -212,8 +212,10 @@ def _decided_by_cores(census: Census, regions: Regions) -> Array:
     a, b = census.touching.T
     bodies, body = union(len(census), census.touching[lit[a] & lit[b]])
     size = np.bincount(body[lit], weights=census.size[lit], minlength=bodies)
-    stays = lit & (size[body] >= regions.min_voxels)
-    core = stays & (census.value == CORE) & (census.size >= regions.min_core_voxels)
+    core = (census.value == CORE) & (census.size >= regions.min_core_voxels)
+    cored = np.bincount(body[core], minlength=bodies) > 0
+    stays = lit & cored[body] & (size[body] >= regions.min_voxels)
+    core &= stays
     shared = np.bincount(body[core], minlength=bodies)[body] > 1  # by region: whether its body has several cores
     first = np.full(bodies, np.iinfo(np.int64).max)
     np.minimum.at(first, body[stays], census.first[stays])

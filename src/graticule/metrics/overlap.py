@@ -102,10 +102,13 @@ def scores(found: Sequence[Result], truth: Sequence[Example], kinds: Sequence[st
     return named
 
 
-def best_thresholds(found: Sequence[Result], truth: Sequence[Example], classes: int = 1) -> tuple[float, ...]:
+def best_thresholds(
+    found: Sequence[Result], truth: Sequence[Example], classes: int = 1, *, as_good: float = AS_GOOD
+) -> tuple[float, ...]:
     """For each class the confidence of the highest Dice, pooled over images; of those as good, the one nearest to 0.5.
 
     `found` are confidences ``(classes, *space)`` in 255ths. With one class, whatever is not 0 in the truth is that class.
+    Thresholds whose Dice differs by no more than `as_good` are as good.
     """
     right, wrong = np.zeros((classes, LEVELS), np.int64), np.zeros((classes, LEVELS), np.int64)
     for graded, example in zip(found, truth, strict=True):
@@ -115,14 +118,14 @@ def best_thresholds(found: Sequence[Result], truth: Sequence[Example], classes: 
             theirs = (true != 0) if classes == 1 else (true == number + 1)
             right[number] += np.bincount(confidence[number][known & theirs], minlength=LEVELS)
             wrong[number] += np.bincount(confidence[number][known & ~theirs], minlength=LEVELS)
-    return tuple(_best_threshold(r, w) for r, w in zip(right, wrong, strict=True))
+    return tuple(_best_threshold(r, w, as_good) for r, w in zip(right, wrong, strict=True))
 
 
-def _best_threshold(right: Array, wrong: Array) -> float:
+def _best_threshold(right: Array, wrong: Array, as_good: float) -> float:
     """From how many true and false voxels have each confidence; 0 is never enough."""
     true_found, false_found = (np.cumsum(counts[::-1])[::-1][1:] for counts in (right, wrong))
     dice = 2 * true_found / np.maximum(true_found + false_found + right.sum(), 1)
-    good = np.flatnonzero(dice >= dice.max() - AS_GOOD) + 1
+    good = np.flatnonzero(dice >= dice.max() - as_good) + 1
     return round(float(good[np.abs(good - (LEVELS - 1) / 2).argmin()]) / (LEVELS - 1), 4)
 
 

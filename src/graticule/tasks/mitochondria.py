@@ -48,8 +48,11 @@ SECTIONS = 16  # of a window of a volume that is looked at section by section, a
 BYTES = {2: 40, 3: 60}  # of each voxel of a window, at the peak of a pass; a third more than measured
 BYTES_SEEN = {2: 140, 3: 50}  # and of each voxel that the network sees, with 16 channels
 RIM_VOXELS = 3  # as far as two cores that touch are kept apart on either side, on the finest axis
+CORED = 0.95  # share of the annotated objects that need a core for a rim to be no deeper than they are
 SMALLEST = 6.0  # by which share of the median diameter, as a divisor, what is found may be smaller
 CORE_THRESHOLDS = (0.3, 0.5, 0.7)
+AS_GOOD = 0.05  # difference in Dice between models that says nothing: two objects of the dozen that a slab may show
+AS_GOOD_THRESHOLD = 0.01  # and between thresholds of one model, for they err on the same objects
 LEAST_CORE = 8  # by which share of the smallest object's voxels, as a divisor, a core may be smaller
 
 
@@ -81,7 +84,8 @@ class Mitochondria:
     core_threshold
         Confidence from which it lies in an object's core: higher splits more. 0: chosen with `thresholds`.
     rim_nm
-        How deep below its surface an object's core begins; 0: three voxels.
+        How deep below its surface an object's core begins; 0: three voxels, or fewer where objects are so thin that not
+        all have a core then. What is found without a core is dropped.
     min_object_um
         Objects smaller than a disc or ball of this diameter are dropped; 0: a sixth of the median annotated object.
     fill_holes
@@ -110,8 +114,6 @@ class Mitochondria:
         Peak learning rate.
     weight_decay
         Of AdamW.
-    patience
-        Epochs without a better score on held-out images before training ends.
     average
         Decay of the moving average of the weights that is kept; 0 keeps the last weights themselves.
     held_out
@@ -178,7 +180,6 @@ class Mitochondria:
     patch_px: tuple[int, ...] = ()
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
-    patience: int = 30
     average: float = 0.99
     held_out: float = 0.15
     mining: float = 0.5
@@ -323,8 +324,9 @@ class Mitochondria:
             ),
             mining=self.mining,
             weight_decay=self.weight_decay,
-            patience=self.patience,
+            patience=self.epochs,  # the schedule ends there, and so do the weights that are kept
             validate_every=10,  # examining a slab of a volume takes longer than an epoch
+            as_good=AS_GOOD,
             average=self.average,
             held_out=self.held_out,
         )
@@ -414,7 +416,7 @@ class Mitochondria:
 
         Of those as good, the middle one.
         """
-        task = replace(self, thresholds=overlap.best_thresholds(found, truth, 1))
+        task = replace(self, thresholds=overlap.best_thresholds(found, truth, 1, as_good=AS_GOOD_THRESHOLD))
         if self.core_threshold:
             return task
         tried = [replace(task, core_threshold=value) for value in CORE_THRESHOLDS]
@@ -459,7 +461,7 @@ class Mitochondria:
             task,
             across_nm=task.across_nm or round(diameter / NM / STEADY, 3),
             patch_px=task._for_each_axis(patch),
-            rim_nm=task.rim_nm or round(RIM_VOXELS * finest, 6),
+            rim_nm=task.rim_nm or task._deepest_rim_nm(examples),
             min_object_um=task.min_object_um or round(diameter / SMALLEST, 6),
         )
 
@@ -511,6 +513,15 @@ class Mitochondria:
     def _fitting_patch(self, examples: Sequence[Example]) -> tuple[int, ...]:
         return fitting_patch(examples, self.grid.spacing_um, self._usual_patch, self.reduction)
 
+    def _deepest_rim_nm(self, examples: Sequence[Example]) -> float:
+        """That leaves a core to nearly all annotated objects; a third of a voxel, which leaves all of them whole, at worst."""
+        finest = min(self.working_nm)
+        for voxels in range(RIM_VOXELS, 0, -1):
+            rim_nm = round(voxels * finest, 6)
+            if share_with_core(examples, rim_nm * NM, along=self._seen) >= CORED:
+                return rim_nm
+        return round(finest / 3, 6)
+
     def _least_voxels(self) -> int:
         """Of a disc or ball of the least diameter, on the working grid."""
         if not self.min_object_um or not self.working_nm:
@@ -528,7 +539,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "batch": 24,
         "epochs": 300,
         "steps": 200,
-        "patience": 60,
         "average": 0.999,
     },
 }
@@ -544,6 +554,24 @@ def cores(numbers: Array, reach: tuple[int, ...]) -> Array:
     highest = ndimage.maximum_filter(numbers, size, mode="nearest")
     alone: Array = (numbers != 0) & (highest == ndimage.minimum_filter(numbers, size, mode="nearest"))
     return alone
+
+
+def share_with_core(examples: Sequence[Example], rim_um: float, *, along: int) -> float:
+    """Of all annotated objects, those that have a core so deep, along the last `along` axes; 1 if there are none."""
+    found = [has for example in examples for has in _with_core(example, rim_um, along)]
+    return float(np.mean(found)) if found else 1.0
+
+
+def _with_core(example: Example, rim_um: float, along: int) -> list[bool]:
+    numbers, ndim = instances.objects_of(example), example.image.ndim
+    reach = [int(rim_um / um + 1e-6) if axis >= ndim - along else 0 for axis, um in enumerate(example.image.spacing_um)]
+    has = []
+    for number, box in enumerate(ndimage.find_objects(numbers), start=1):
+        if box is not None:
+            around = tuple(slice(max(0, at.start - r), at.stop + r) for at, r in zip(box, reach, strict=True))
+            here = numbers[around]
+            has.append(bool((here[cores(here, tuple(reach))] == number).any()))
+    return has
 
 
 def median_diameter_um(examples: Sequence[Example]) -> float:

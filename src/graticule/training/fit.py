@@ -100,6 +100,7 @@ class _Where:
     waited: int = 0
     seconds: float = 0.0
     score: float = -math.inf
+    kept_score: float = -math.inf
     history: list[Epoch] = field(default_factory=list)
 
 
@@ -208,13 +209,15 @@ class _Training:
         """The score on the held-out examples, and the model unless an earlier one was better.
 
         Of models that score alike the later is kept: it learnt longer, at a lower rate, and is the more sure of itself.
+        `Recipe.as_good` says how much difference is none; all are held against the highest score, lest many small steps lead
+        far down.
         """
         self._refresh_norms()
         weights = weights_of(self.kept)
         task, score = examine(self.task, weights, self.choose, self.device)
-        if score < self.where.score:
+        if score < self.where.score - self.recipe.as_good:
             return score, None
-        self.where.score = score
+        self.where.score, self.where.kept_score = max(score, self.where.score), score
         return score, Fitted(task, weights, score, ())
 
     def _refresh_norms(self) -> None:
@@ -265,7 +268,7 @@ class _Training:
         if stored.plain["best_task"] is not None:
             weights = {name: tensor.numpy() for name, tensor in stored.part("best").items()}
             best_task = from_plain(type(self.task), stored.plain["best_task"])
-            self.best = Fitted(best_task, weights, self.where.score, tuple(self.where.history))
+            self.best = Fitted(best_task, weights, self.where.kept_score, tuple(self.where.history))
         return stored
 
 
