@@ -93,12 +93,15 @@ class Regions:
         joined: so tiles may be rigid, and need not know of one another's objects.
     rims
         `decode` gives 1 in the core of an object and 2 in its rim. Rims join: what hangs together is one object, unless it
-        has no core, and is dropped, or several. Then each core is an object, and the rims between go to the core that is nearest through them,
-        up to `reach_px` steps from voxel to voxel; what lies further goes to the first core that its rim touches.
+        has no core, and is dropped, or several. Then each core is an object, and the rims between go to the core that is
+        nearest through them, up to `reach_px` steps from voxel to voxel; what lies further goes to the first core that its
+        rim touches.
     min_core_voxels
         With `rims`: cores of fewer voxels do not count.
     reach_px
         With `rims`: see there.
+    min_confidence
+        With `rims`: what hangs together is dropped if the mean of its voxels' first confidence is lower.
     min_voxels
         Regions of fewer voxels are dropped; with `rims`, what hangs together in fewer.
     max_hole_voxels
@@ -119,6 +122,7 @@ class Regions:
     rims: bool = False
     min_core_voxels: int = 0
     reach_px: int = 24
+    min_confidence: float = 0.0
     min_voxels: int = 0
     max_hole_voxels: int | None = 0
     keep_largest: bool = False
@@ -133,6 +137,8 @@ class Regions:
             raise ValueError("regions are numbered either where they are decoded or once they are joined, not twice")
         if self.rims and (not self.numbered or len(self.kinds) > 1 or self.keep_largest):
             raise ValueError("cores and rims are of numbered objects of one kind, all of which are kept")
+        if self.min_confidence and not self.rims:
+            raise ValueError("only what has cores and rims is dropped for its confidence")
 
     @property
     def counted(self) -> bool:

@@ -190,6 +190,23 @@ def test_a_rim_between_two_cores_is_shared_out_by_steps_through_it():
     np.testing.assert_array_equal(tidied(raw, **SETTINGS), [[1, 1, 1, 1, 2, 2, 2], [1, 1, 1, 1, 2, 2, 2]])
 
 
+@given(CORED, arrays(np.uint8, (7, 9)), st.sampled_from([0.2, 0.5, 0.8]))
+def test_bodies_of_a_lower_mean_confidence_than_asked_are_dropped(raw, confidence, least):
+    regions, body = Regions(**SETTINGS, min_confidence=least), bodies(raw)
+    found = tidy(raw, regions, (1.0, 1.0), confidence)
+    for number in np.unique(body[body > 0]):
+        inside = body == number
+        assert (found[inside] > 0).all() == (confidence[inside].sum(dtype=int) >= least * 255 * inside.sum())
+        assert (found[inside] > 0).all() == (found[inside] > 0).any()
+
+
+def test_nothing_is_dropped_for_confidences_that_are_not_there():
+    with pytest.raises(ValueError, match="no confidences"):
+        tidy(np.ones((3, 3), np.uint8), Regions(**SETTINGS, min_confidence=0.5), (1.0, 1.0))
+    with pytest.raises(ValueError, match="cores and rims"):
+        Regions(min_confidence=0.5)
+
+
 def test_a_body_whose_core_is_too_small_is_dropped_and_fills_no_hole():
     raw = np.array([[2, 2, 2, 0, 2, 2, 2], [2, 1, 2, 0, 1, 1, 2], [2, 2, 2, 0, 2, 2, 2]], np.uint8)
     np.testing.assert_array_equal(tidied(raw, **SETTINGS, min_core_voxels=2), [[0, 0, 0, 0, 1, 1, 1]] * 3)

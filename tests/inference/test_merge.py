@@ -10,13 +10,15 @@ from graticule.box import cover
 from graticule.inference.merge import Part, join
 
 LABELS = arrays(np.uint8, (5, 9, 8), elements=st.integers(0, 2))
+CONFIDENCE = np.random.default_rng(1).integers(0, 256, (5, 9, 8)).astype(np.uint8)
 
 
 def parts_of(labels, size):
     boxes = [tile.write for tile in cover(labels.shape, size, (0, 0, 0))]
     ids = [label_regions(labels[box.slices()]) for box in boxes]
     census = [
-        take_census(own, labels[box.slices()], box.start, labels.shape) for own, box in zip(ids, boxes, strict=True)
+        take_census(own, labels[box.slices()], box.start, labels.shape, CONFIDENCE[box.slices()])
+        for own, box in zip(ids, boxes, strict=True)
     ]
     return boxes, ids, [Part.of(own, one) for own, one in zip(ids, census, strict=True)]
 
@@ -27,14 +29,14 @@ def test_the_joined_census_is_that_of_the_whole(labels, size):
     boxes, ids, parts = parts_of(labels, size)
     joined = join(boxes, parts)
     whole_ids = label_regions(labels)
-    whole = take_census(whole_ids, labels)
+    whole = take_census(whole_ids, labels, confidence=CONFIDENCE)
     stitched = np.empty(labels.shape, int)
     for box, own, numbers in zip(boxes, ids, joined.numbers, strict=True):
         stitched[box.slices()] = numbers[own]
     pairs = np.unique(np.stack([stitched.ravel(), whole_ids.ravel()]), axis=1)
     assert pairs.shape[1] == len(whole) == len(joined.census)
     ours, theirs = pairs
-    for name in ("value", "size", "first", "at_edge"):
+    for name in ("value", "size", "first", "at_edge", "confidence"):
         np.testing.assert_array_equal(getattr(joined.census, name)[ours], getattr(whole, name)[theirs])
     to_theirs = dict(zip(ours, theirs, strict=True))
     named = {frozenset((to_theirs[a], to_theirs[b])) for a, b in joined.census.touching}

@@ -364,14 +364,24 @@ class Cored(Bright):
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(SHAPES, st.integers(0, 5), st.sampled_from([0, 30]), st.sampled_from([0, 4]), st.sampled_from([0, 60, None]))
-def test_objects_of_cores_and_rims_in_blocks_are_those_of_the_whole(tmp_path, shape, seed, least, core, holes):
-    asked = Regions(numbered=True, rims=True, min_voxels=least, min_core_voxels=core, max_hole_voxels=holes, reach_px=5)
+@given(
+    SHAPES,
+    st.integers(0, 5),
+    st.sampled_from([0, 30]),
+    st.sampled_from([0, 4]),
+    st.sampled_from([0, 60, None]),
+    st.sampled_from([0.0, 0.7]),
+)
+def test_objects_of_cores_and_rims_in_blocks_are_those_of_the_whole(tmp_path, shape, seed, least, core, holes, sure):
+    asked = replace(
+        CORED, min_voxels=least, min_core_voxels=core, max_hole_voxels=holes, reach_px=5, min_confidence=sure
+    )
     task, image = Cored(asked), image_of(blobs(shape, seed, 1.2))
     ours, _ = blocks(task, image, tmp_path / "run")
     plan = make_plan(image, task.grid.of(image.ndim))
-    raw = np.asarray(task.decode(run(task.forward, task.prepare, image, plan)).image.data)
-    np.testing.assert_array_equal(ours, tidy(raw, asked, image.spacing_um))
+    maps = run(task.forward, task.prepare, image, plan)
+    raw, graded = np.asarray(task.decode(maps).image.data), np.round(maps.data[0] * 255).astype(np.uint8)
+    np.testing.assert_array_equal(ours, tidy(raw, asked, image.spacing_um, graded))
 
 
 def test_blended_confidences_in_blocks_are_those_of_the_whole_to_a_step_of_255(tmp_path):

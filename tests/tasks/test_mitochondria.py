@@ -188,7 +188,7 @@ def test_sections_are_seen_one_by_one_and_learnt_one_by_one():
 def test_what_is_left_open_comes_from_the_annotated_images():
     task = Mitochondria().resolve(DISCS)
     assert (task.classes, task.dimensions, task.working_nm, task.rim_nm) == (("mitochondrion",), 2, (10.0, 10.0), 30.0)
-    assert task.min_object_um == pytest.approx(0.21 / 6, rel=0.05)
+    assert task.min_object_um == pytest.approx(0.21 / 3, rel=0.05)
     assert Mitochondria(classes=("vesicle",)).resolve(DISCS).classes == ("vesicle",)
 
 
@@ -256,6 +256,8 @@ def test_an_ensemble_works_at_the_mean_of_the_thresholds(core, threshold):
     joint = tasks[0].averaged(tasks)
     assert joint.thresholds[0] == pytest.approx((threshold + 0.5) / 2)
     assert joint.core_threshold == pytest.approx((core + 0.5) / 2)
+    sure = [replace(TINY, thresholds=(0.5,), object_threshold=t) for t in (0.6, 0.9)]
+    assert sure[0].averaged(sure).object_threshold == pytest.approx(0.75)
 
 
 def test_the_cores_threshold_is_chosen_by_objects_and_kept_if_it_was_given():
@@ -266,6 +268,24 @@ def test_the_cores_threshold_is_chosen_by_objects_and_kept_if_it_was_given():
     assert TINY.calibrate([candidates], [truth]).core_threshold == 0.7
     given = replace(TINY, core_threshold=0.4)
     assert given.calibrate([candidates], [truth]).core_threshold == 0.4
+
+
+def test_the_objects_threshold_is_chosen_so_that_doubtful_ones_go_and_kept_if_it_was_given():
+    """What is true is sure but for a quarter of its voxels; what is not is doubtful all over."""
+    truth = discs()
+    confidence = TINY.target(truth.truth, truth.image) * np.where(np.arange(96) % 4 == 0, 0.6, 0.97)
+    doubtful = confidence.copy()
+    doubtful[:, 2:12, 2:22] = 0.72
+
+    def calibrated(task, maps):
+        return task.calibrate([task.permissive().decode(replace(truth.image, data=maps, axes="cyx"))], [truth])
+
+    chosen = calibrated(TINY, doubtful)
+    assert chosen.thresholds[0] < 0.6
+    assert chosen.object_threshold == 0.85
+    assert calibrated(TINY, confidence).object_threshold == 0.85
+    assert calibrated(TINY, 0.85 * confidence).object_threshold == 0.7
+    assert calibrated(replace(TINY, object_threshold=0.4), doubtful).object_threshold == 0.4
 
 
 @pytest.mark.parametrize("preset", PRESETS["mitochondria"])

@@ -7,7 +7,7 @@ blocks of one that is larger (`inference/merge.py`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +23,7 @@ UNCLAIMED = 1 << 30
 """Added to the number of the object that a voxel of a rim goes to unless another is nearer: see `claimed`."""
 
 CORE, RIM = 1, 2
+STEPS = 255  # confidences are whole 255ths
 FEW = 8  # so many values are labelled one after the other, which is four times faster than all at once
 
 
@@ -40,6 +41,8 @@ class Census:
         ``(n,)``, place in raster order of its first voxel.
     at_edge
         ``(n,)``, whether it reaches the image's edge.
+    confidence
+        ``(n,)``, the sum of its voxels' confidences, in 255ths: whole numbers, so that blocks add up to the whole.
     touching
         ``(m, 2)`` regions with a face in common, each pair once or more.
     """
@@ -48,20 +51,24 @@ class Census:
     size: Array
     first: Array
     at_edge: Array
+    confidence: Array
     touching: Array
 
     def __len__(self) -> int:
         return len(self.value)
 
 
-def tidy(labels: Array, regions: Regions, spacing_um: Sequence[float]) -> Array:
+def tidy(labels: Array, regions: Regions, spacing_um: Sequence[float], confidence: Array | None = None) -> Array:
     """`labels` as the task wants them: small ones dropped, holes filled, grown or shrunk, objects numbered from 1.
 
-    Integers of any shape in, of the same shape out: the type given, or int32 where regions are counted.
+    Integers of any shape in, of the same shape out: the type given, or int32 where regions are counted. `confidence`, of
+    the same shape, in 255ths, is needed where regions are dropped for it.
     """
+    if regions.min_confidence and confidence is None:
+        raise ValueError("what is unsure is to be dropped, and no confidences are given")
     labels = labels.astype(np.uint8) if labels.dtype == bool else labels
     ids = label_regions(labels)
-    census = take_census(ids, labels)
+    census = take_census(ids, labels, confidence=confidence)
     kept = decide(census, regions)
     result: Array = kept.astype(np.int32 if regions.counted else labels.dtype)[ids]
     if regions.rims:
@@ -99,11 +106,16 @@ def _few_values(labels: Array) -> list[int] | None:
 
 
 def take_census(
-    ids: Array, labels: Array, start: Sequence[int] | None = None, shape: Sequence[int] | None = None
+    ids: Array,
+    labels: Array,
+    start: Sequence[int] | None = None,
+    shape: Sequence[int] | None = None,
+    confidence: Array | None = None,
 ) -> Census:
     """What there is to know of the regions `ids` of `labels`: all of an image, or its block at `start`.
 
-    `shape` is the whole image's; `start` and `shape` default to those of an image of its own.
+    `shape` is the whole image's; `start` and `shape` default to those of an image of its own. `confidence` ``(*space)``, in
+    255ths; left out, all are 0.
     """
     start = (0,) * ids.ndim if start is None else start
     shape = ids.shape if shape is None else shape
@@ -118,16 +130,27 @@ def take_census(
         if begin + ids.shape[axis] == length:
             at_edge[ids.take(-1, axis)] = True
     pairs = [_meeting(*_halves(ids, axis), *_halves(labels, axis)) for axis in range(ids.ndim)]
-    return Census(labels.ravel()[first_here], size, first, at_edge, unique_pairs(np.concatenate(pairs)))
+    sure = np.zeros(len(size), np.int64) if confidence is None else _sums(ids, confidence)
+    return Census(labels.ravel()[first_here], size, first, at_edge, sure, unique_pairs(np.concatenate(pairs)))
 
 
 def _sizes(ids: Array) -> Array:
     """``(n,)`` voxels of each region."""
-    size = np.zeros(int(ids.max()) + 1, np.int64)
-    for plane in ids.reshape(len(ids), -1):  # plane by plane: what is counted is copied to wider numbers first
-        counts = np.bincount(plane)
-        size[: len(counts)] += counts
-    return size
+    return _summed(ids, (None for _ in ids))
+
+
+def _sums(ids: Array, values: Array) -> Array:
+    """``(n,)``: the sum, over the voxels of each region, of whole numbers."""
+    return _summed(ids, (plane.ravel() for plane in values))
+
+
+def _summed(ids: Array, weights: Iterable[Array | None]) -> Array:
+    total = np.zeros(int(ids.max()) + 1, np.int64)
+    planes = ids.reshape(len(ids), -1)
+    for plane, weight in zip(planes, weights, strict=True):  # plane by plane: both are copied to wider numbers first
+        sums = np.bincount(plane, weight)
+        total[: len(sums)] += sums.astype(np.int64)
+    return total
 
 
 def _first_voxels(ids: Array, count: int) -> Array:
@@ -182,6 +205,8 @@ def merged(census: Census, pairs: Array) -> tuple[Census, Array]:
     groups, group = union(len(census), pairs)
     size = np.zeros(groups, np.int64)
     np.add.at(size, group, census.size)
+    confidence = np.zeros(groups, np.int64)
+    np.add.at(confidence, group, census.confidence)
     first = np.full(groups, np.iinfo(np.int64).max)
     np.minimum.at(first, group, census.first)
     at_edge = np.zeros(groups, bool)
@@ -190,7 +215,7 @@ def merged(census: Census, pairs: Array) -> tuple[Census, Array]:
     value[group] = census.value
     between = group[census.touching]
     between = between[between[:, 0] != between[:, 1]]
-    return Census(value, size, first, at_edge, unique_pairs(between)), group
+    return Census(value, size, first, at_edge, confidence, unique_pairs(between)), group
 
 
 def decide(census: Census, regions: Regions) -> Array:
@@ -214,7 +239,9 @@ def _decided_by_cores(census: Census, regions: Regions) -> Array:
     size = np.bincount(body[lit], weights=census.size[lit], minlength=bodies)
     core = (census.value == CORE) & (census.size >= regions.min_core_voxels)
     cored = np.bincount(body[core], minlength=bodies) > 0
-    stays = lit & cored[body] & (size[body] >= regions.min_voxels)
+    confidence = np.bincount(body[lit], weights=census.confidence[lit], minlength=bodies)
+    sure = confidence >= regions.min_confidence * STEPS * size
+    stays = lit & (cored & sure & (size >= regions.min_voxels))[body]
     core &= stays
     shared = np.bincount(body[core], minlength=bodies)[body] > 1  # by region: whether its body has several cores
     first = np.full(bodies, np.iinfo(np.int64).max)

@@ -101,8 +101,9 @@ def join(boxes: Sequence[Box], parts: Sequence[Part]) -> Joined:
     saw to reach across its face: two that merely touch there stay two.
     """
     offsets = np.concatenate([[0], np.cumsum([len(part.census) for part in parts])])
-    value, size, first, at_edge = (
-        np.concatenate([getattr(part.census, name) for part in parts]) for name in ("value", "size", "first", "at_edge")
+    value, size, first, at_edge, confidence = (
+        np.concatenate([getattr(part.census, name) for part in parts])
+        for name in ("value", "size", "first", "at_edge", "confidence")
     )
     within = [part.census.touching + offset for part, offset in zip(parts, offsets, strict=False)]
     same, apart = [np.zeros((0, 2), np.int64)], within
@@ -117,7 +118,7 @@ def join(boxes: Sequence[Box], parts: Sequence[Part]) -> Joined:
         alike = value[meeting[:, 0]] == value[meeting[:, 1]]
         same.append(meeting[alike])
         apart.append(meeting[~alike])
-    whole = Census(value, size, first, at_edge, unique_pairs(np.concatenate(apart)))
+    whole = Census(value, size, first, at_edge, confidence, unique_pairs(np.concatenate(apart)))
     census, group = merged(whole, np.concatenate(same))
     return Joined(census, tuple(group[a:b] for a, b in pairwise(offsets)))
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from graticule.arrays.regions import UNCLAIMED, claimed, decide, grown, label_regions, take_census, unique_pairs
+from graticule.arrays.regions import STEPS, UNCLAIMED, claimed, decide, grown, label_regions, take_census, unique_pairs
 from graticule.box import Box, cover
 from graticule.image import Array, ArrayLike, Image
 from graticule.inference.gate import Gate, bounds
@@ -35,8 +35,6 @@ from graticule.results import Labels
 from graticule.task import Forward, Regions, Task
 
 CONFIDENCE, SCRATCH = "confidence.ome.zarr", "scratch"
-STEPS = 255
-"""Confidences are kept as whole 255ths."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -130,7 +128,8 @@ class Outlining:
         allowed = None if self.gate is None else self.gate.on(block.write)
         if allowed is not None:
             if not allowed.any():
-                self._keep_regions(number, np.zeros(block.write.shape, np.uint8), {})
+                nothing = np.zeros(block.write.shape, np.uint8)
+                self._keep_regions(number, nothing, nothing, {})
                 self._finish_maps(number, skipped=True)
                 return
             part = self.plan.narrowed(block, bounds(allowed, block.write.start))
@@ -143,7 +142,7 @@ class Outlining:
             removed = int(np.count_nonzero(raw[~allowed]))
             raw, confidence = np.where(allowed, raw, 0).astype(raw.dtype), np.where(allowed, confidence, 0)
         put(self._confidence, block.write, confidence if self.regions.confidences > 1 else confidence[0])
-        self._keep_regions(number, raw, beyond)
+        self._keep_regions(number, raw, confidence[0], beyond)
         self._finish_maps(number, seconds=round(time.monotonic() - began, 3), removed=removed)
 
     def _finish_maps(self, number: int, **facts: Any) -> None:
@@ -190,10 +189,10 @@ class Outlining:
                 planes[axis] = labels[tuple(window)].squeeze(axis)
         return planes
 
-    def _keep_regions(self, number: int, raw: Array, beyond: dict[int, Array]) -> None:
+    def _keep_regions(self, number: int, raw: Array, confidence: Array, beyond: dict[int, Array]) -> None:
         box = self.plan.blocks[number].write
         ids = label_regions(raw)
-        part = Part.of(ids, take_census(ids, raw, box.start, self.plan.shape), beyond)
+        part = Part.of(ids, take_census(ids, raw, box.start, self.plan.shape, confidence), beyond)
         part.save(self._part(number))
         if len(part.census) > 1:
             put(self._raw, box, ids)

@@ -22,7 +22,7 @@ import numpy as np
 from scipy import ndimage
 
 from graticule.arrays.intensity import between_ends
-from graticule.arrays.regions import CORE, RIM, tidy
+from graticule.arrays.regions import CORE, RIM, STEPS, tidy
 from graticule.box import round_up
 from graticule.errors import SettingsError
 from graticule.example import Example
@@ -35,7 +35,6 @@ from graticule.tasks.sizes import dimensions_of, fitting_patch, for_each_axis
 if TYPE_CHECKING:
     from torch import Tensor
 
-STEPS = 255  # confidences are whole 255ths: what is decoded at once and what is stored for later are the same
 NM = 1e-3  # µm
 VOXELS = {2: 176**2, 3: 16 * 80**2}  # of a training patch, as the network sees it
 BATCH = {2: 16, 3: 6}
@@ -49,8 +48,10 @@ BYTES = {2: 40, 3: 60}  # of each voxel of a window, at the peak of a pass; a th
 BYTES_SEEN = {2: 140, 3: 50}  # and of each voxel that the network sees, with 16 channels
 RIM_VOXELS = 3  # as far as two cores that touch are kept apart on either side, on the finest axis
 CORED = 0.95  # share of the annotated objects that need a core for a rim to be no deeper than they are
-SMALLEST = 6.0  # by which share of the median diameter, as a divisor, what is found may be smaller
+SMALLEST = 3.0  # by which share of the median diameter, as a divisor, what is found may be smaller
 CORE_THRESHOLDS = (0.3, 0.5, 0.7)
+OBJECT_THRESHOLDS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
+SURE = 0.85  # of those as good, the one nearest to it
 AS_GOOD = 0.05  # difference in Dice between models that says nothing: two objects of the dozen that a slab may show
 AS_GOOD_THRESHOLD = 0.01  # and between thresholds of one model, for they err on the same objects
 LEAST_CORE = 8  # by which share of the smallest object's voxels, as a divisor, a core may be smaller
@@ -83,11 +84,14 @@ class Mitochondria:
         Confidence from which a voxel lies in an object; empty: chosen on images held out from training.
     core_threshold
         Confidence from which it lies in an object's core: higher splits more. 0: chosen with `thresholds`.
+    object_threshold
+        Mean confidence of an object's voxels from which it is one: what is found but doubtful is dropped as a whole. 0:
+        chosen with `thresholds`.
     rim_nm
         How deep below its surface an object's core begins; 0: three voxels, or fewer where objects are so thin that not
         all have a core then. What is found without a core is dropped.
     min_object_um
-        Objects smaller than a disc or ball of this diameter are dropped; 0: a sixth of the median annotated object.
+        Objects smaller than a disc or ball of this diameter are dropped; 0: a third of the median annotated object's.
     fill_holes
         Fill background that an object encloses.
     channels
@@ -133,7 +137,13 @@ class Mitochondria:
 
     name: ClassVar[str] = "mitochondria"
     objective: ClassVar[str] = "dice"
-    adjustable: ClassVar[tuple[str, ...]] = ("thresholds", "core_threshold", "min_object_um", "fill_holes")
+    adjustable: ClassVar[tuple[str, ...]] = (
+        "thresholds",
+        "core_threshold",
+        "object_threshold",
+        "min_object_um",
+        "fill_holes",
+    )
     handed_on: ClassVar[tuple[str, ...]] = (
         "channels",
         "working_nm",
@@ -165,6 +175,7 @@ class Mitochondria:
     across_nm: float = 0.0
     thresholds: tuple[float, ...] = ()
     core_threshold: float = 0.0
+    object_threshold: float = 0.0
     rim_nm: float = 0.0
     min_object_um: float = 0.0
     fill_holes: bool = True
@@ -189,9 +200,11 @@ class Mitochondria:
     edges: float = 0.25
 
     def __post_init__(self) -> None:
-        if len(self.thresholds) > 1 or not all(0 <= t <= 1 for t in (*self.thresholds, self.core_threshold)):
+        every = (*self.thresholds, self.core_threshold, self.object_threshold)
+        if len(self.thresholds) > 1 or not all(0 <= t <= 1 for t in every):
             raise SettingsError(
-                f"found thresholds {self.thresholds} and core_threshold {self.core_threshold:g}; need one of each, from 0 to 1"
+                f"found thresholds {self.thresholds}, core_threshold {self.core_threshold:g} and object_threshold "
+                f"{self.object_threshold:g}; need one of each, from 0 to 1"
             )
         if self.dimensions not in (0, 2, 3):
             raise SettingsError(f"dimensions is {self.dimensions}; it must be 2 or 3, or 0 to ask the images")
@@ -338,6 +351,7 @@ class Mitochondria:
             numbered=True,
             rims=True,
             min_core_voxels=least // LEAST_CORE,
+            min_confidence=self.object_threshold,
             min_voxels=least,
             max_hole_voxels=None if self.fill_holes else 0,
             kinds=self.classes or ("mitochondrion",),
@@ -349,6 +363,7 @@ class Mitochondria:
         finest = min(self.working_nm, default=0.0) * NM or 1.0
         return {
             "core_threshold": Shown("confidence of cores (higher splits more)", 0, 1, 0.01),
+            "object_threshold": Shown("confidence of objects (higher drops more)", 0, 1, 0.01),
             "min_object_um": Shown("smallest object across", 0, 100 * finest, finest, "µm"),
         }
 
@@ -396,7 +411,8 @@ class Mitochondria:
         if not self.thresholds:
             return candidates
         image = candidates.image
-        numbers = tidy(self._cores_and_rims(np.asarray(image.data)), self.regions, image.spacing_um)
+        graded = np.asarray(image.data)
+        numbers = tidy(self._cores_and_rims(graded), self.regions, image.spacing_um, graded[0])
         return Labels(replace(image, data=numbers, axes=image.axes[1:]))
 
     def _cores_and_rims(self, graded: Array) -> Array:
@@ -412,17 +428,25 @@ class Mitochondria:
         return replace(self, thresholds=())
 
     def calibrate(self, found: Sequence[Result], truth: Sequence[Example]) -> Self:
-        """The threshold of the highest Dice; then, unless it was given, the threshold of cores of the highest F1 of objects.
+        """The threshold of the highest Dice; then, unless they were given, those of cores and objects of the highest F1.
 
-        Of those as good, the middle one.
+        Of those as good, the one nearest to what is usual.
         """
         task = replace(self, thresholds=overlap.best_thresholds(found, truth, 1, as_good=AS_GOOD_THRESHOLD))
-        if self.core_threshold:
-            return task
-        tried = [replace(task, core_threshold=value) for value in CORE_THRESHOLDS]
-        right = [instances.f1([one.keep(each) for each in found], truth) for one in tried]
-        best = max(range(len(tried)), key=lambda n: (right[n], -abs(CORE_THRESHOLDS[n] - 0.5)))
-        return tried[best]
+        if not self.core_threshold:
+            task = task._with_most_right("core_threshold", CORE_THRESHOLDS, 0.5, found, truth)
+        if not self.object_threshold:
+            task = task._with_most_right("object_threshold", OBJECT_THRESHOLDS, SURE, found, truth)
+        return task
+
+    def _with_most_right(
+        self, setting: str, values: Sequence[float], usual: float, found: Sequence[Result], truth: Sequence[Example]
+    ) -> Self:
+        """With the one of `values` by which F1 of objects is highest."""
+        settings: dict[float, Mapping[str, Any]] = {value: {setting: value} for value in values}
+        tried = {value: replace(self, **named) for value, named in settings.items()}
+        right = {value: instances.f1([one.keep(each) for each in found], truth) for value, one in tried.items()}
+        return tried[max(tried, key=lambda value: (right[value], -abs(value - usual)))]
 
     def averaged(self, tasks: Sequence[Self]) -> Self:
         """The same at the mean thresholds."""
@@ -430,6 +454,7 @@ class Mitochondria:
             self,
             thresholds=tuple(np.mean([t.thresholds for t in tasks], axis=0).round(4).tolist()),
             core_threshold=round(float(np.mean([t.core_threshold for t in tasks])), 4),
+            object_threshold=round(float(np.mean([t.object_threshold for t in tasks])), 4),
         )
 
     def resolve(self, examples: Sequence[Example]) -> Self:

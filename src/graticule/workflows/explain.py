@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from graticule.arrays.regions import tidy
+from graticule.arrays.regions import STEPS, tidy
 from graticule.box import Box, round_up
 from graticule.checkpoint import Checkpoint
 from graticule.errors import CheckpointError, FormatError, SettingsError
@@ -303,8 +303,9 @@ def _numbered(setup: Setup, plan: Plan, block: Block) -> tuple[Array, Floats]:
     inner = block.write.relative_to(first.read.start if context else block.write.start)
     found = setup.task.decode(maps)
     assert isinstance(found, Labels)
-    labels = tidy(np.asarray(found.image.data)[inner.slices()], regions, setup.working.spacing_um)
     confidence = np.asarray(maps.data)[(slice(0, regions.confidences), *inner.slices())]
+    graded = np.round(confidence[0] * STEPS).astype(np.uint8)
+    labels = tidy(np.asarray(found.image.data)[inner.slices()], regions, setup.working.spacing_um, graded)
     if regions.counted:
         return labels.astype(np.int32), confidence
     numbers, count = np.zeros(labels.shape, np.int32), 0
