@@ -46,6 +46,7 @@ from graticule.io.dataset import load
 from graticule.io.omezarr_write import open_level
 from graticule.nets.forward import choose_precision, weights_of
 from graticule.results import Labels
+from graticule.task import Trainable
 from graticule.tasks.mitochondria import Mitochondria
 from graticule.training.fit import Epoch
 from graticule.training.folds import slabs
@@ -119,6 +120,13 @@ def judged(model: Checkpoint, examples: Sequence[Example], *, tta: bool = False)
     return {**rounded(dict(model.task.score(found, examples))), "predict_s": round(seconds, 1)}
 
 
+def thresholds(task: Trainable) -> dict[str, float]:
+    """Those that were chosen on what was held out."""
+    assert isinstance(task, Mitochondria)
+    own = {"threshold": task.thresholds[0], "core_threshold": task.core_threshold}
+    return {**own, "object_threshold": task.object_threshold}
+
+
 def lucchi(work: Path, kind: str, seed: int, changes: dict[str, Any]) -> None:
     examples, began = of_set("lucchi"), time.process_time()
     task = replace(KINDS[kind], **changes)
@@ -126,7 +134,7 @@ def lucchi(work: Path, kind: str, seed: int, changes: dict[str, Any]) -> None:
     history = model.made_by["history"]
     line = {"kind": kind, "seed": seed, "changes": changes, "chosen_at": model.made_by["score"], "epochs": len(history)}
     line |= {"train_s": round(history[-1]["seconds"]), "cpu_s": round(time.process_time() - began)}
-    line |= {"threshold": model.task.thresholds[0], "core_threshold": model.task.core_threshold}  # type: ignore[attr-defined]
+    line |= thresholds(model.task)
     line |= judged(model, [examples[TEST]])
     line["tta"] = judged(model, [examples[TEST]], tta=True)
     keep("lucchi", line)
