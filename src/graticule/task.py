@@ -97,7 +97,7 @@ class Regions:
         nearest through them, up to `reach_px` steps from voxel to voxel; what lies further goes to the first core that its
         rim touches.
     min_core_voxels
-        With `rims`: cores of fewer voxels do not count.
+        With `rims`: where there are several cores, those of fewer voxels do not count.
     reach_px
         With `rims`: see there.
     min_confidence

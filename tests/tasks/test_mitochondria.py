@@ -212,6 +212,32 @@ def test_rims_are_no_deeper_than_leaves_a_core_to_thin_objects(across_px, rim_nm
     assert set(np.unique(numbers[core])) == set(range(1, numbers.max() + 1))
 
 
+@pytest.mark.parametrize("working_nm", [5.0, 10.0, 20.0])
+def test_rims_fit_objects_on_the_grid_on_which_they_are_learnt(working_nm):
+    """Tubes three voxels of 20 nm across."""
+    example = tubes(3, (48, 48))
+    truth = numbered(np.asarray(example.truth.image.data), (20.0, 20.0))
+    coarse = replace(example, image=replace(example.image, spacing_um=truth.image.spacing_um), truth=truth)
+    task = Mitochondria(working_nm=(working_nm,)).resolve([coarse])
+    (ready,) = all_ready(task, [coarse])
+    numbers = np.asarray(ready.example.truth.image.data)
+    core = task.target(ready.example.truth, ready.example.image)[1] != 0
+    assert set(np.unique(numbers[core])) == set(np.unique(numbers)) - {0}
+
+
+def test_thin_objects_among_thick_ones_are_not_lost():
+    """Their cores are small beside the others, though they are as large."""
+    numbers = np.zeros((100, 200), np.uint8)
+    for number, start in enumerate(range(4, 184, 36), start=1):
+        numbers[8:32, start : start + 24], numbers[60:68, start : start + 32] = number, 10 + number
+    task = replace(TINY, thresholds=(0.5,), core_threshold=0.5, rim_nm=30.0, min_object_um=0.0)
+    truth = numbered(numbers, (10.0, 10.0))
+    example = Example("thin", replace(truth.image, data=numbers), truth)
+    task = replace(task, min_object_um=Mitochondria().resolve([example]).min_object_um)
+    found = task.keep(task.permissive().decode(replace(truth.image, data=task.target(truth, truth.image), axes="cyx")))
+    assert len(np.unique(found.image.data)) == len(np.unique(numbers))
+
+
 def test_what_is_found_without_a_core_is_dropped():
     confidences = np.zeros((2, 30, 30), np.float32)
     confidences[0, 2:12, 2:12] = confidences[0, 16:26, 16:26] = 0.9
@@ -286,6 +312,23 @@ def test_the_objects_threshold_is_chosen_so_that_doubtful_ones_go_and_kept_if_it
     assert calibrated(TINY, confidence).object_threshold == 0.85
     assert calibrated(TINY, 0.85 * confidence).object_threshold == 0.7
     assert calibrated(replace(TINY, object_threshold=0.4), doubtful).object_threshold == 0.4
+
+
+def test_objects_are_dropped_only_as_far_as_dice_does_not_suffer():
+    truth = discs()
+    target = TINY.target(truth.truth, truth.image)
+
+    def kept(maps):
+        candidates = TINY.permissive().decode(replace(truth.image, data=maps, axes="cyx"))
+        chosen = TINY.calibrate([candidates], [truth])
+        return chosen.score([chosen.keep(candidates)], [truth])["dice"]
+
+    assert kept(0.45 * target) == 1
+    shifted = np.roll(0.8 * target, 8, axis=2)  # no object is right
+    assert kept(shifted) > 0.4
+    halved = np.where(np.arange(96) < 34, 0.72, 0.97) * target  # two fragments, right in their voxels
+    halved[:, :, 34] = 0
+    assert kept(halved) > 0.95
 
 
 @pytest.mark.parametrize("preset", PRESETS["mitochondria"])

@@ -237,12 +237,12 @@ def _decided_by_cores(census: Census, regions: Regions) -> Array:
     a, b = census.touching.T
     bodies, body = union(len(census), census.touching[lit[a] & lit[b]])
     size = np.bincount(body[lit], weights=census.size[lit], minlength=bodies)
-    core = (census.value == CORE) & (census.size >= regions.min_core_voxels)
+    core = census.value == CORE
     cored = np.bincount(body[core], minlength=bodies) > 0
     confidence = np.bincount(body[lit], weights=census.confidence[lit], minlength=bodies)
     sure = confidence >= regions.min_confidence * STEPS * size
     stays = lit & (cored & sure & (size >= regions.min_voxels))[body]
-    core &= stays
+    core &= stays & (census.size >= regions.min_core_voxels)
     shared = np.bincount(body[core], minlength=bodies)[body] > 1  # by region: whether its body has several cores
     first = np.full(bodies, np.iinfo(np.int64).max)
     np.minimum.at(first, body[stays], census.first[stays])

@@ -58,7 +58,7 @@ def clock(seconds: float) -> str:
 
 
 def _figures(epoch: Epoch, figure: str) -> str:
-    score = "" if epoch.score is None else f"  {figure} {epoch.score:.3f}{' (best)' if epoch.best else '       '}"
+    score = "" if epoch.score is None else f"  {figure} {epoch.score:.3f}{' (kept)' if epoch.best else '       '}"
     return f"loss {epoch.loss:.3f}{score}"
 
 

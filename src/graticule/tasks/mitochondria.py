@@ -50,7 +50,7 @@ RIM_VOXELS = 3  # as far as two cores that touch are kept apart on either side, 
 CORED = 0.95  # share of the annotated objects that need a core for a rim to be no deeper than they are
 SMALLEST = 3.0  # by which share of the median diameter, as a divisor, what is found may be smaller
 CORE_THRESHOLDS = (0.3, 0.5, 0.7)
-OBJECT_THRESHOLDS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
+OBJECT_THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
 SURE = 0.85  # of those as good, the one nearest to it
 AS_GOOD = 0.05  # difference in Dice between models that says nothing: two objects of the dozen that a slab may show
 AS_GOOD_THRESHOLD = 0.01  # and between thresholds of one model, for they err on the same objects
@@ -85,8 +85,8 @@ class Mitochondria:
     core_threshold
         Confidence from which it lies in an object's core: higher splits more. 0: chosen with `thresholds`.
     object_threshold
-        Mean confidence of an object's voxels from which it is one: what is found but doubtful is dropped as a whole. 0:
-        chosen with `thresholds`.
+        Mean confidence from which what hangs together is kept: what is doubtful is dropped as a whole. 0: chosen with
+        `thresholds`.
     rim_nm
         How deep below its surface an object's core begins; 0: three voxels, or fewer where objects are so thin that not
         all have a core then. What is found without a core is dropped.
@@ -121,7 +121,7 @@ class Mitochondria:
     average
         Decay of the moving average of the weights that is kept; 0 keeps the last weights themselves.
     held_out
-        Share of the specimens, or of a single volume, that is not learnt from but chooses when to stop, and the thresholds.
+        Share of the specimens, or of a single volume, that is not learnt from but chooses the thresholds.
     mining
         Share of patches drawn around objects, half of them around their edges; the rest are drawn anywhere.
     bent
@@ -151,7 +151,6 @@ class Mitochondria:
         "across_nm",
         "sections",
         "dimensions",
-        "rim_nm",
     )
     searched: ClassVar[Mapping[str, Choice]] = {
         "learning_rate": Choice(3e-4, 1e-2, "log"),
@@ -430,7 +429,7 @@ class Mitochondria:
     def calibrate(self, found: Sequence[Result], truth: Sequence[Example]) -> Self:
         """The threshold of the highest Dice; then, unless they were given, those of cores and objects of the highest F1.
 
-        Of those as good, the one nearest to what is usual.
+        Of those as good, the one nearest to what is usual. Objects are dropped only as far as Dice does not suffer.
         """
         task = replace(self, thresholds=overlap.best_thresholds(found, truth, 1, as_good=AS_GOOD_THRESHOLD))
         if not self.core_threshold:
@@ -442,11 +441,15 @@ class Mitochondria:
     def _with_most_right(
         self, setting: str, values: Sequence[float], usual: float, found: Sequence[Result], truth: Sequence[Example]
     ) -> Self:
-        """With the one of `values` by which F1 of objects is highest."""
+        """With the one of `values` by which F1 of objects is highest, and Dice is about what the first of them gives."""
         settings: dict[float, Mapping[str, Any]] = {value: {setting: value} for value in values}
         tried = {value: replace(self, **named) for value, named in settings.items()}
-        right = {value: instances.f1([one.keep(each) for each in found], truth) for value, one in tried.items()}
-        return tried[max(tried, key=lambda value: (right[value], -abs(value - usual)))]
+        kept = {value: [one.keep(each) for each in found] for value, one in tried.items()}
+        dice = {value: overlap.scores(those, truth, self.regions.kinds)["dice"] for value, those in kept.items()}
+        right = {v: instances.f1(kept[v], truth) for v in values if dice[v] >= dice[values[0]] - AS_GOOD_THRESHOLD}
+        if not any(right.values()):
+            return self
+        return tried[max(right, key=lambda value: (right[value], -abs(value - usual)))]
 
     def averaged(self, tasks: Sequence[Self]) -> Self:
         """The same at the mean thresholds."""
@@ -543,7 +546,8 @@ class Mitochondria:
         finest = min(self.working_nm)
         for voxels in range(RIM_VOXELS, 0, -1):
             rim_nm = round(voxels * finest, 6)
-            if share_with_core(examples, rim_nm * NM, along=self._seen) >= CORED:
+            whole = [int(rim_nm / nm + 1e-6) * nm * NM for nm in self.working_nm]  # whole voxels of the working grid
+            if share_with_core(examples, [0.0] * (self._ndim - self._seen) + whole[-self._seen :]) >= CORED:
                 return rim_nm
         return round(finest / 3, 6)
 
@@ -581,15 +585,15 @@ def cores(numbers: Array, reach: tuple[int, ...]) -> Array:
     return alone
 
 
-def share_with_core(examples: Sequence[Example], rim_um: float, *, along: int) -> float:
-    """Of all annotated objects, those that have a core so deep, along the last `along` axes; 1 if there are none."""
-    found = [has for example in examples for has in _with_core(example, rim_um, along)]
+def share_with_core(examples: Sequence[Example], rim_um: Sequence[float]) -> float:
+    """Of all annotated objects, those that have a core so deep below their surface, by axis; 1 if there are none."""
+    found = [has for example in examples for has in _with_core(example, rim_um)]
     return float(np.mean(found)) if found else 1.0
 
 
-def _with_core(example: Example, rim_um: float, along: int) -> list[bool]:
-    numbers, ndim = instances.objects_of(example), example.image.ndim
-    reach = [int(rim_um / um + 1e-6) if axis >= ndim - along else 0 for axis, um in enumerate(example.image.spacing_um)]
+def _with_core(example: Example, rim_um: Sequence[float]) -> list[bool]:
+    reach = [ceil(rim / um - 1e-6) for rim, um in zip(rim_um, example.image.spacing_um, strict=True)]
+    _, numbers = instances.small(instances.objects_of(example))
     has = []
     for number, box in enumerate(ndimage.find_objects(numbers), start=1):
         if box is not None:

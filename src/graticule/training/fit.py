@@ -56,7 +56,7 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """The best model so far: a task at its operating point, weights, and how it got there."""
+    """The model that is kept so far: a task at its operating point, weights, and how it got there."""
 
     task: Trainable
     weights: Weights
@@ -84,8 +84,8 @@ def fit(
     """Weights learnt from `learn`; when to stop and the operating point are chosen on `choose`.
 
     The same seed on the same machine gives the same weights. With a `state_file`, training goes on from the last epoch
-    finished there, with the same result as if it had never stopped. `keep` is called with every model better than those
-    before, the first time after the first examination.
+    finished there, with the same result as if it had never stopped. `keep` is called with every model that is kept in place
+    of the one before, the first time after the first examination.
     """
     _refuse_unteachable(learn, choose)
     return _Training(task, learn, choose, seed, choose_device(device), start, state_file).go(keep, watch)

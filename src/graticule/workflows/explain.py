@@ -295,7 +295,9 @@ def _in_block(setup: Setup, plan: Plan, block: Block) -> Iterator[Subject]:
 
 
 def _numbered(setup: Setup, plan: Plan, block: Block) -> tuple[Array, Floats]:
-    """Objects of one block, numbered from 1, and the confidences ``(kinds, *space)`` there, as the engine decides."""
+    """Objects of one block, numbered from 1, and the confidences ``(kinds, *space)`` there, as the engine decides but for
+    what the block cuts: of an object that goes on beyond it only what lies inside counts.
+    """
     regions = setup.task.regions  # type: ignore[attr-defined]
     context = regions.objects
     maps = run_block(setup.forward, setup.prepare, setup.working, plan, block, context)

@@ -40,9 +40,9 @@ def train(
     provenance: dict[str, Any] | None = None,
     watch: Watch | None = None,
 ) -> Checkpoint:
-    """Train `task` and write the model to `out`, anew whenever a better one is found.
+    """Train `task` and write the model to `out`, anew whenever another is kept in its place.
 
-    A share of the specimens (or, with a single one, of each image) is held out to choose when to stop and the operating
+    A share of the specimens (or, with a single one, of each image) is held out to choose which to keep and the operating
     point, unless the task learns from all (`Recipe.held_out` is 0: then there is no score); the model carries that
     threshold from the first time it is written. `OUT.training` beside it holds the state to `resume` from; it is removed
     when training is done.
