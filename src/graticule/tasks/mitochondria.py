@@ -447,8 +447,6 @@ class Mitochondria:
         kept = {value: [one.keep(each) for each in found] for value, one in tried.items()}
         dice = {value: overlap.scores(those, truth, self.regions.kinds)["dice"] for value, those in kept.items()}
         right = {v: instances.f1(kept[v], truth) for v in values if dice[v] >= dice[values[0]] - AS_GOOD_THRESHOLD}
-        if not any(right.values()):
-            return self
         return tried[max(right, key=lambda value: (right[value], -abs(value - usual)))]
 
     def averaged(self, tasks: Sequence[Self]) -> Self:
