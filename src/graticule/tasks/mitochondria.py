@@ -51,8 +51,9 @@ CORED = 0.95  # share of the annotated objects that need a core for a rim to be 
 SMALLEST = 3.0  # by which share of the median diameter, as a divisor, what is found may be smaller
 CORE_THRESHOLDS = (0.3, 0.5, 0.7)
 OBJECT_THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
-SURE = 0.85  # of those as good, the one nearest to it
+SURE = 0.7  # of those as good, the one nearest to so far from the threshold to 1
 AS_GOOD = 0.05  # difference in Dice between models that says nothing: two objects of the dozen that a slab may show
+AS_GOOD_OBJECTS = 0.02  # and by what is dropped: less than one
 AS_GOOD_THRESHOLD = 0.01  # and between thresholds of one model, for they err on the same objects
 LEAST_CORE = 8  # by which share of the smallest object's voxels, as a divisor, a core may be smaller
 
@@ -435,7 +436,8 @@ class Mitochondria:
         if not self.core_threshold:
             task = task._with_most_right("core_threshold", CORE_THRESHOLDS, 0.5, found, truth)
         if not self.object_threshold:
-            task = task._with_most_right("object_threshold", OBJECT_THRESHOLDS, SURE, found, truth)
+            usual = task.thresholds[0] + SURE * (1 - task.thresholds[0])
+            task = task._with_most_right("object_threshold", OBJECT_THRESHOLDS, usual, found, truth)
         return task
 
     def _with_most_right(
@@ -446,7 +448,7 @@ class Mitochondria:
         tried = {value: replace(self, **named) for value, named in settings.items()}
         kept = {value: [one.keep(each) for each in found] for value, one in tried.items()}
         dice = {value: overlap.scores(those, truth, self.regions.kinds)["dice"] for value, those in kept.items()}
-        right = {v: instances.f1(kept[v], truth) for v in values if dice[v] >= dice[values[0]] - AS_GOOD_THRESHOLD}
+        right = {v: instances.f1(kept[v], truth) for v in values if dice[v] >= dice[values[0]] - AS_GOOD_OBJECTS}
         return tried[max(right, key=lambda value: (right[value], -abs(value - usual)))]
 
     def averaged(self, tasks: Sequence[Self]) -> Self:
