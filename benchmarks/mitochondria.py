@@ -209,7 +209,6 @@ def hela(work: Path, seed: int, alone: bool, changes: dict[str, Any]) -> None:
             channels=own.channels,
             working_nm=own.working_nm,
             detail_nm=own.detail_nm,
-            rim_nm=own.rim_nm,
             **{"epochs": 10, "steps": 40, "learning_rate": 1e-3, **changes},
         )
         tuned = learnt(task, [other], work / named(f"hela-{seed}-{other.name}-of-{of_start}", changes), seed, start)
