@@ -139,6 +139,19 @@ def test_however_much_is_held_out_both_parts_show_something_and_a_gap_lies_betwe
     assert len(one) + len(other) < length * 9
 
 
+@pytest.mark.parametrize("width", [12, 30, 60])
+def test_a_single_image_outlined_in_the_middle_only_is_cut_where_both_parts_show_some(width):
+    """As where one cell of a section is annotated."""
+    numbers = np.zeros((80, 80), np.uint8)
+    numbers[40 - width // 2 : 40 + width // 2, 40 - width // 2 : 40 + width // 2] = 1
+    image = Image(numbers * 100, "yx", (0.01, 0.01))
+    (learn,), (choose,) = hold_out([Example("cell", image, Labels(replace(image, data=numbers)))], seed=0, share=0.15)
+    shown = [np.count_nonzero(part.truth.image.data) for part in (learn, choose)]
+    assert shown[1] >= 0.05 * width**2
+    assert shown[0] > shown[1] / 2
+    assert learn.image.shape != choose.image.shape
+
+
 def test_truth_and_mask_are_cut_with_the_image():
     volume = outlined((64, 32, 32))
     volume = replace(volume, complete=replace(volume.image, data=np.asarray(volume.image.data) % 2))

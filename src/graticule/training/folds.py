@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from graticule.results import Labels, Points
 
 OUTLINE_GAP = 0.06
 """Share of a volume's length that is left out between parts of it on both sides of a split."""
+
+WIDER = (0.25, 0.35, 0.45)
+"""Shares of an image that are held out, one after the other, where less shows too little."""
 
 THINNEST = 16
 """Voxels across the thinnest slab that has an inside."""
@@ -123,12 +127,17 @@ def slabs(example: Example, count: int, gap: float = OUTLINE_GAP) -> list[Exampl
 def _cut_in_two(example: Example, share: float, gap: float = 0.02) -> tuple[Example, Example]:
     """Both parts of an image along its longest axis. Objects near the gap stay in their own part's annotation only.
 
-    Outlined ones are cut where both parts show about as much of the outlined as the whole; points, if one part would be
-    left with too few to choose by, along the axis and from the end that leave most to the poorer part.
+    Outlined ones are cut where both parts show about as much of the outlined as the whole, and nearer to the middle if no
+    end shows enough: often a single cell in the middle is annotated. Points, if one part would be left with too few to
+    choose by, are cut along the axis and from the end that leave most to the poorer part.
     """
     if isinstance(example.truth, Labels):
-        cuts = [_cut(example, share, OUTLINE_GAP, axis, at) for axis in range(example.image.ndim) for at in (1, 0)]
-        return min(cuts, key=lambda parts: _unlike(parts, example))
+        for wide in (share, *(more for more in WIDER if more > share)):
+            cuts = [_cut(example, wide, OUTLINE_GAP, axis, at) for axis in range(example.image.ndim) for at in (1, 0)]
+            best = min(cuts, key=lambda parts: _unlike(parts, example))
+            if _voxels_outlined(best[1]) >= share / 2 * _voxels_outlined(example):
+                break
+        return best
     usual = _cut(example, share, gap, int(np.argmax(example.image.shape)), 1)
     assert isinstance(example.truth, Points)
     if _fewest(usual) >= max(1, share / 2 * len(example.truth)):
@@ -164,8 +173,12 @@ def _unlike(parts: Sequence[Example], whole: Example) -> float:
 
 def _outlined(example: Example) -> float:
     """Share of the voxels that are outlined."""
+    return _voxels_outlined(example) / prod(example.image.shape)
+
+
+def _voxels_outlined(example: Example) -> int:
     assert isinstance(example.truth, Labels)
-    return float(np.mean(np.asarray(example.truth.image.data[...]) != 0))
+    return int(np.count_nonzero(np.asarray(example.truth.image.data[...])))
 
 
 def _part(example: Example, axis: int, start: int, stop: int, suffix: str) -> Example:
