@@ -338,7 +338,8 @@ def summary() -> int:
     for one in kept("hela"):
         before, after = one["as_it_is"], one["fine_tuned"]
         lines.append(
-            f"hela, learnt from {one['learnt_from']}, {one['changes'] or 'default settings'}: object F1 {before['object_f1']:.2f}, then {after['object_f1']:.2f}; "
+            f"hela, learnt from {one['learnt_from']}, {one['changes'] or 'default settings'}"
+            f": object F1 {before['object_f1']:.2f}, then {after['object_f1']:.2f}; "
             f"objects false or missed {errors(before)}, then {errors(after)}"
         )
     lines += [f"vnc, {one['kind']}: object F1 {one['object_f1']:.2f}" for one in kept("vnc") if one["quarter"] == "all"]
