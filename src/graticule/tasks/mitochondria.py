@@ -50,10 +50,13 @@ RIM_VOXELS = 3  # as far as two cores that touch are kept apart on either side, 
 CORED = 0.95  # share of the annotated objects that need a core for a rim to be no deeper than they are
 SMALLEST = 3.0  # by which share of the median diameter, as a divisor, what is found may be smaller
 CORE_THRESHOLDS = (0.3, 0.5, 0.7)
-OBJECT_THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
-SURE = 0.7  # of those as good, the one nearest to so far from the threshold to 1
+SURE = (
+    0.6,
+    0.4,
+    0.2,
+)  # how far from a voxel's threshold to 1 the mean confidence of an object has to lie: as far as it can
 AS_GOOD = 0.05  # difference in Dice between models that says nothing: two objects of the dozen that a slab may show
-AS_GOOD_OBJECTS = 0.02  # and by what is dropped: less than one
+AS_GOOD_OBJECTS = 0.02  # and by dropping what is doubtful: less than one
 AS_GOOD_THRESHOLD = 0.01  # and between thresholds of one model, for they err on the same objects
 LEAST_CORE = 8  # by which share of the smallest object's voxels, as a divisor, a core may be smaller
 
@@ -86,8 +89,8 @@ class Mitochondria:
     core_threshold
         Confidence from which it lies in an object's core: higher splits more. 0: chosen with `thresholds`.
     object_threshold
-        Mean confidence from which what hangs together is kept: what is doubtful is dropped as a whole. 0: chosen with
-        `thresholds`.
+        Mean confidence from which what hangs together is kept: what is doubtful is dropped as a whole. 0: three
+        fifths of the way from the threshold of voxels to 1, or less if what is held out suffers.
     rim_nm
         How deep below its surface an object's core begins; 0: three voxels, or fewer where objects are so thin that not
         all have a core then. What is found without a core is dropped.
@@ -428,28 +431,32 @@ class Mitochondria:
         return replace(self, thresholds=())
 
     def calibrate(self, found: Sequence[Result], truth: Sequence[Example]) -> Self:
-        """The threshold of the highest Dice; then, unless they were given, those of cores and objects of the highest F1.
-
-        Of those as good, the one nearest to what is usual. Objects are dropped only as far as Dice does not suffer.
-        """
+        """The threshold of the highest Dice; then, unless they were given, those of cores and of whole objects."""
         task = replace(self, thresholds=overlap.best_thresholds(found, truth, 1, as_good=AS_GOOD_THRESHOLD))
-        if not self.core_threshold:
-            task = task._with_most_right("core_threshold", CORE_THRESHOLDS, 0.5, found, truth)
-        if not self.object_threshold:
-            usual = task.thresholds[0] + SURE * (1 - task.thresholds[0])
-            task = task._with_most_right("object_threshold", OBJECT_THRESHOLDS, usual, found, truth)
-        return task
+        task = task if self.core_threshold else task._splitting(found, truth)
+        return task if self.object_threshold else task._dropping(found, truth)
 
-    def _with_most_right(
-        self, setting: str, values: Sequence[float], usual: float, found: Sequence[Result], truth: Sequence[Example]
-    ) -> Self:
-        """With the one of `values` by which F1 of objects is highest, and Dice is about what the first of them gives."""
-        settings: dict[float, Mapping[str, Any]] = {value: {setting: value} for value in values}
-        tried = {value: replace(self, **named) for value, named in settings.items()}
-        kept = {value: [one.keep(each) for each in found] for value, one in tried.items()}
-        dice = {value: overlap.scores(those, truth, self.regions.kinds)["dice"] for value, those in kept.items()}
-        right = {v: instances.f1(kept[v], truth) for v in values if dice[v] >= dice[values[0]] - AS_GOOD_OBJECTS}
-        return tried[max(right, key=lambda value: (right[value], -abs(value - usual)))]
+    def _splitting(self, found: Sequence[Result], truth: Sequence[Example]) -> Self:
+        """With the threshold of cores of the highest F1 of objects; of those as good, the middle one."""
+        tried = [replace(self, core_threshold=value) for value in CORE_THRESHOLDS]
+        right = [instances.f1([one.keep(each) for each in found], truth) for one in tried]
+        best = max(range(len(tried)), key=lambda n: (right[n], -abs(CORE_THRESHOLDS[n] - 0.5)))
+        return tried[best]
+
+    def _dropping(self, found: Sequence[Result], truth: Sequence[Example]) -> Self:
+        """With the usual threshold of whole objects, or a lower one if by it what is true is lost.
+
+        It is not chosen by F1: a dozen objects do not say it.
+        """
+        inside, whole = self.thresholds[0], self._dice(found, truth)
+        for way in SURE:
+            task = replace(self, object_threshold=round(inside + way * (1 - inside), 4))
+            if task._dice(found, truth) >= whole - AS_GOOD_OBJECTS:
+                return task
+        return self
+
+    def _dice(self, found: Sequence[Result], truth: Sequence[Example]) -> float:
+        return overlap.scores([self.keep(each) for each in found], truth, self.regions.kinds)["dice"]
 
     def averaged(self, tasks: Sequence[Self]) -> Self:
         """The same at the mean thresholds."""
