@@ -1,7 +1,7 @@
 """How right mitochondria are outlined, one by one: on a stack never seen, on sections, in another domain, and how fast.
 
     python benchmarks/mitochondria.py lucchi --kind volumes --seed 0    learnt from training.tif of lucchi alone, a slab of it
-                                       held out to choose by; judged on testing_001-024.tif, by which nothing was chosen
+                                       held out to choose by; judged on testing_001-024.tif, which is never learnt from
     python benchmarks/mitochondria.py lucchi --kind sections --seed 0   the same with a network for planes, sections linked
     python benchmarks/mitochondria.py halves --set epochs=12            learnt from one half of training.tif along x, judged on
                                        the other, 24 sections at a time: to choose settings by, without the test

@@ -192,7 +192,8 @@ class Outlining:
     def _keep_regions(self, number: int, raw: Array, confidence: Array, beyond: dict[int, Array]) -> None:
         box = self.plan.blocks[number].write
         ids = label_regions(raw)
-        part = Part.of(ids, take_census(ids, raw, box.start, self.plan.shape, confidence), beyond)
+        sure = confidence if self.regions.min_confidence else None  # summed only where something hangs on it
+        part = Part.of(ids, take_census(ids, raw, box.start, self.plan.shape, sure), beyond)
         part.save(self._part(number))
         if len(part.census) > 1:
             put(self._raw, box, ids)
