@@ -74,10 +74,17 @@ CANDIDATES: tuple[dict[str, Any], ...] = tuple(
 )
 """The smallest window that the network takes at the images' own resolution; brightness as it is up to 12, and 30, spreads."""
 
+CROWDS = {
+    "as they come": ParticleScenes(),
+    "single ones": ParticleScenes(paired=0.0, smears=0.0),
+}
+"""Volumes that merging is judged in: with pairs and smears, and without either."""
+
 STEP = 4  # voxels between windows that are taken one by one
 BATCH = 16  # of these at once
 BOTH = 7  # draws of which last weights are judged beside averaged ones
 LOSSES = ("binomial", "supervised", "non-negative")
+LONG = {"steps": Particles().epochs * Particles().steps}  # of a default run: lines of shorter ones are history
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,11 +95,14 @@ class Learnt:
     averaged: dict[str, Any]
     last: dict[str, Any]
     seconds: float
+    """Of all CPUs."""
+    minutes: float
+    """By the clock, beside whatever else the machine did."""
 
 
 def learnt(task: Particles, examples: Sequence[Example], seed: int) -> Learnt:
     """Trained as ``graticule train`` would; the last weights come from the state it keeps."""
-    began = time.process_time()
+    began, clock = time.process_time(), time.monotonic()
     task = task.resolve(examples)
     prepared = all_ready(task, examples)
     with tempfile.TemporaryDirectory() as folder:
@@ -100,7 +110,8 @@ def learnt(task: Particles, examples: Sequence[Example], seed: int) -> Learnt:
         fitted = fit(task, prepared, prepared, seed=seed, device="cpu", state_file=file)
         last = {name: tensor.numpy() for name, tensor in state.load(file).part("network").items()}
     assert isinstance(fitted.task, Particles)
-    return Learnt(fitted.task, dict(fitted.weights), last, time.process_time() - began)
+    took = time.process_time() - began, (time.monotonic() - clock) / 60
+    return Learnt(fitted.task, dict(fitted.weights), last, *took)
 
 
 class Judge:
@@ -160,7 +171,7 @@ def clicks_in_volumes(count: int, draw: int) -> tuple[list[Example], float]:
 def simulated(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -> None:
     judge = Judge([ParticleScenes().draw(seed, name=f"test-{seed}") for seed in TEST])
     for draw, count, risk in ((d, n, r) for n in clicks for r in risks for d in draws):
-        key = {"clicks": count, "draw": draw, "risk": risk}
+        key = {"clicks": count, "draw": draw, "risk": risk, **LONG}
         if done("simulated", key):
             continue
         volumes, mean = clicks_in_volumes(count, draw)
@@ -173,7 +184,7 @@ def embryos(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -
     judge = Judge([example for name, example in every.items() if name.startswith("test")])
     names = [name for name in every if name.startswith("train")]
     for draw, risk in ((d, r) for r in risks for d in draws):
-        key = {"clicks": 10, "draw": draw, "risk": risk}
+        key = {"clicks": 10, "draw": draw, "risk": risk, **LONG}
         if done("embryos", key):
             continue
         rng = np.random.default_rng([draw, 77])
@@ -205,7 +216,7 @@ def choosing(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) 
     every = centriole_images()
     judge = Judge([every[n] for n in CHOOSE])
     for number, settings in enumerate(CANDIDATES):
-        key = {"clicks": 10, "draw": 0, "risk": "binomial", "candidate": number}
+        key = {"clicks": 10, "draw": 0, "risk": "binomial", "candidate": number, **LONG}
         if not done("choosing", key):
             model, _ = of_clicks(settings, [every[n] for n in CLICK], 10, (0, 10, 6))
             note("choosing", key, model, judge, settings=settings)
@@ -213,7 +224,7 @@ def choosing(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) 
 
 def chosen() -> dict[str, Any]:
     """The candidate of the best F1, with averaged weights at the model's own threshold."""
-    tried = lines("choosing")
+    tried = [line for line in lines("choosing") if line["steps"] == LONG["steps"]]
     if len(tried) < len(CANDIDATES):
         sys.exit("found no settings for centrioles-2d; choose them first: python benchmarks/particles.py choosing")
     return CANDIDATES[max(tried, key=lambda line: line["swa"]["f1"])["candidate"]]
@@ -223,7 +234,7 @@ def centrioles(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]
     every, settings = centriole_images(), chosen()
     judge = Judge([every[n] for n in JUDGED])
     for draw, count in ((d, n) for n in clicks if n in (10, 50) for d in draws):
-        key = {"clicks": count, "draw": draw, "risk": "binomial"}
+        key = {"clicks": count, "draw": draw, "risk": "binomial", **LONG}
         if done("centrioles", key):
             continue
         images = [every[(CHOOSE, CLICK)[draw % 2][n]] for n in range(2)]
@@ -243,25 +254,34 @@ def merging(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -
     """
     volumes, mean = clicks_in_volumes(10, 0)
     model = learnt(Particles(diameters_nm=(1800.0,), count=mean), volumes, seed=0)
-    report = [f"merging: {facts()}; a model of 10 clicks, 3 volumes of 60 particles (seeds 0 to 2)"]
+    report = [
+        f"merging: {facts()}; a model of 10 clicks, {LONG['steps']} steps, 3 volumes of 60 particles (seeds 0 to 2)"
+    ]
+    for name, scene in CROWDS.items():
+        report += _merged(model, name, replace(scene, particles=(60, 60), shape_px=(48, 320, 320)))
+    write("merging", report)
+
+
+def _merged(model: Learnt, name: str, scenes: ParticleScenes) -> list[str]:
+    """Counts after each step, for each volume and for all."""
+    report = []
     total = {"doubles": [0, 0], "false": [0, 0], "missed": [0, 0]}
     for seed in (0, 1, 2):
-        example = ParticleScenes(particles=(60, 60), shape_px=(48, 320, 320)).draw(seed)
+        example = scenes.draw(seed)
         stages = merging_stages(model, example)
-        for name, found in stages.items():
+        for stage, found in stages.items():
             counts = merging_counts(found, example, model.task.match_um)
             report.append(
-                f"volume {seed}, {len(example.truth)} particles, {name}: {counts['right']} right, {counts['doubles']} doubles, "
-                f"{counts['false'] - counts['doubles']} where nothing is, {counts['missed']} missed"
+                f"{name}, volume {seed}, {len(example.truth)} particles, {stage}: {counts['right']} right, "
+                f"{counts['doubles']} doubles, {counts['false'] - counts['doubles']} elsewhere, {counts['missed']} missed"
             )
-            if name in (first := next(iter(stages)), last := list(stages)[-1]):
+            if stage in (first := next(iter(stages)), last := list(stages)[-1]):
                 for kind, both in total.items():
-                    both[name == last and first != last] += counts[kind]
+                    both[stage == last and first != last] += counts[kind]
     for kind in ("doubles", "false"):
         before, after = total[kind]
-        report.append(f"all: {kind} {before} to {after}, {1 - after / max(1, before):.1%} removed")
-    report.append(f"all: missed {total['missed'][0]} to {total['missed'][1]}")
-    write("merging", report)
+        report.append(f"{name}, all: {kind} {before} to {after}, {1 - after / max(1, before):.1%} removed")
+    return [*report, f"{name}, all: missed {total['missed'][0]} to {total['missed'][1]}"]
 
 
 def merging_stages(model: Learnt, example: Example) -> dict[str, Points]:
@@ -371,7 +391,7 @@ def note(part: str, key: dict[str, Any], model: Learnt, judge: Judge, **more: An
     line = {**key, "swa": judge.scores(model.task, model.averaged)}
     if (key["clicks"], key["risk"]) == (10, "binomial") and key["draw"] < BOTH:
         line["last"] = judge.scores(model.task, model.last)
-    line |= {"cpu_s": round(model.seconds), "steps": model.task.epochs * model.task.steps, **more}
+    line |= {"cpu_s": round(model.seconds), "minutes": round(model.minutes, 1), **more}
     RESULTS.mkdir(parents=True, exist_ok=True)
     with (RESULTS / f"{part}.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
@@ -408,7 +428,7 @@ def figures(out: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    every = lines("simulated")
+    every = [line for line in lines("simulated") if line["steps"] == LONG["steps"]]
     out.mkdir(parents=True, exist_ok=True)
     figure, axes = plt.subplots(figsize=(5, 4))
     for risk in LOSSES:
@@ -433,8 +453,8 @@ def figures(out: Path) -> None:
 
 def _table(part: str) -> Iterator[str]:
     every = lines(part)
-    for count, risk in sorted({(line["clicks"], line["risk"]) for line in every}):
-        these = [line for line in every if (line["clicks"], line["risk"]) == (count, risk)]
+    for count, risk, steps in sorted({(line["clicks"], line["risk"], line["steps"]) for line in every}):
+        these = [line for line in every if (line["clicks"], line["risk"], line["steps"]) == (count, risk, steps)]
         for kind in ("swa", "last", "log"):
             of_kind = [line[kind] for line in these if kind in line]
             if not of_kind:
@@ -442,8 +462,9 @@ def _table(part: str) -> Iterator[str]:
             f1 = [one["f1"] for one in of_kind]
             best = [one.get("best_f1", float("nan")) for one in of_kind]
             yield (
-                f"{part}, {count} clicks, {risk}, {kind}: F1 {np.mean(f1):.3f} (mean of {len(f1)} draws), {min(f1):.3f} … "
-                f"{max(f1):.3f}, spread {max(f1) - min(f1):.3f}, sd {np.std(f1):.3f}; at the best threshold {np.mean(best):.3f}"
+                f"{part}, {count} clicks, {risk}, {steps} steps, {kind}: F1 {np.mean(f1):.3f} (mean of {len(f1)} draws), "
+                f"{min(f1):.3f} … {max(f1):.3f}, spread {max(f1) - min(f1):.3f}, "
+                f"sd {np.std(f1):.3f}; at the best threshold {np.mean(best):.3f}"
             )
 
 

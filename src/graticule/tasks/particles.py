@@ -178,7 +178,7 @@ class Particles:
     reconstruct: bool = False
     drop: float = 0.2
 
-    epochs: int = 10
+    epochs: int = 60
     steps: int = 20
     batch: int = 36
     marked: float = 1 / 3
