@@ -555,6 +555,7 @@ class Particles:
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "laptop": {},
+    "demo": {"epochs": 10},
     "efficientnet": {
         "net": "efficientnet-b0",
         "reconstruct": False,
@@ -565,7 +566,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "steps": 40,
     },
 }
-"""Settings by name. `efficientnet` is the published network; of volumes it wants a GPU."""
+"""Settings by name. `efficientnet` is the published network; of volumes it wants a GPU. `demo` is for a first look."""
 
 
 def share_of_volume(count: float, radius: float, volume: float) -> float:
