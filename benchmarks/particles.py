@@ -202,13 +202,13 @@ def centriole_images(spacing_um: tuple[float, float] = (0.1, 0.1)) -> list[Examp
 
 def of_clicks(
     settings: dict[str, Any], images: Sequence[Example], count: int, seed: Sequence[int]
-) -> tuple[Learnt, Any]:
-    """A model of `count` clicks shared out among `images`, and a Laplacian of Gaussian tuned on the same."""
+) -> tuple[Learnt, list[Example]]:
+    """A model of `count` clicks shared out among `images`, and what it learnt from."""
     rng = np.random.default_rng(list(seed))
     marked = [clicked(example, count // len(images), rng, 0.0) for example in images]
     mean = float(np.mean([len(example.truth) for example in images if isinstance(example.truth, Points)]))
     model = learnt(Particles(count=mean, match_nm=(MATCH_NM,), **settings), marked, seed=seed[0])
-    return model, baseline(model.task, marked)
+    return model, marked
 
 
 def choosing(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -> None:
@@ -238,7 +238,8 @@ def centrioles(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]
         if done("centrioles", key):
             continue
         images = [every[(CHOOSE, CLICK)[draw % 2][n]] for n in range(2)]
-        model, method = of_clicks(settings, images, count, (draw, count, 5))
+        model, marked = of_clicks(settings, images, count, (draw, count, 5))
+        method = baseline(model.task, marked)
         alone = [find(method, [Checkpoint(method)], ready(method, one), False, "cpu") for one in judge.examples]
         log = detection.scores([one for one in alone if isinstance(one, Points)], judge.examples, method.match_um)
         figures = {"log": {name: round(log[name], 4) for name in ("f1", "precision", "recall")}}

@@ -57,14 +57,14 @@ def suppress(positions: Array, heights: Array, radius: Array) -> Array:
     order = np.argsort(-heights, kind="stable")
     if len(order) < 2:
         return order
-    tree = cKDTree(positions)
+    tree, widest = cKDTree(positions), radius.max()
     gone = np.zeros(len(order), bool)
     kept = []
     for i in order:
         if gone[i]:
             continue
         kept.append(i)
-        near = np.array(tree.query_ball_point(positions[i], float(radius[i] + radius.max()) / 2), int)
+        near = np.array(tree.query_ball_point(positions[i], float(radius[i] + widest) / 2), int)
         close = np.linalg.norm(positions[near] - positions[i], axis=1) < (radius[i] + radius[near]) / 2
         gone[near[close]] = True
     return np.array(kept)

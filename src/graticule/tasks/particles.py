@@ -38,7 +38,7 @@ EVEN = 0.5  # confidence that parts what the risk calls particles from what it d
 FLOOR = 0.05  # confidence below which a top is not even a candidate
 SURE = 9.0  # logit beyond which confidences are all alike
 EDGES = 0.3  # of the patches in training
-SMOOTHING = 0.7  # standard deviation, in cells, of the mean over overlapping windows
+SMOOTHING = 0.078  # standard deviation, in diameters, of the mean over overlapping windows
 EQUALISED_LIMIT = 0.1  # share of a local histogram that a single grey level may have
 
 ERODED, OPENED, GROWN = 1, 1, 2  # voxels
@@ -372,7 +372,7 @@ class Particles:
         confidence, light, dim = (np.asarray(channel) for channel in maps.data[...])
         cell_um = maps.spacing_um[0]
         diameter = self._diameter_um / cell_um
-        places, heights = find_peaks(averaged_windows(confidence), min_distance=1, threshold=FLOOR)
+        places, heights = find_peaks(averaged_windows(confidence, SMOOTHING * diameter), min_distance=1, threshold=FLOOR)
         kept = suppress(places, heights, np.full(len(places), self.suppression * diameter))
         places, heights = places[kept], heights[kept].astype(float)
         if self.merge and len(places):
@@ -574,10 +574,13 @@ def share_of_volume(count: float, radius: float, volume: float) -> float:
     return count / volume * 4 / 3 * np.pi * radius**3
 
 
-def averaged_windows(confidence: Floats) -> Floats:
-    """Each cell's confidence, averaged with those of the windows that overlap it most, on the scale of logits."""
+def averaged_windows(confidence: Floats, cells: float) -> Floats:
+    """Each cell's confidence, averaged with those of the windows that overlap it most, on the scale of logits.
+
+    `cells`: standard deviation of the Gaussian that they are weighted by.
+    """
     bounded = np.clip(confidence.astype(np.float64), 1 / (1 + np.exp(SURE)), 1 / (1 + np.exp(-SURE)))
-    logit = gaussian_filter(np.log(bounded / (1 - bounded)), SMOOTHING, mode="nearest")
+    logit = gaussian_filter(np.log(bounded / (1 - bounded)), cells, mode="nearest")
     return np.asarray(1 / (1 + np.exp(-logit)), np.float32)
 
 
