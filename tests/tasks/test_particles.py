@@ -262,6 +262,16 @@ def test_windows_around_one_particle_are_merged_and_two_particles_are_not():
     assert len(replace(TASK, merge=0.0, suppression=0.05).decode(maps)) > 2
 
 
+@pytest.mark.parametrize(("diameter_nm", "count"), [(400.0, 1), (1800.0, 0)])
+def test_a_single_sure_window_is_a_particle_where_particles_are_that_small(diameter_nm, count):
+    """Windows are averaged over a share of a particle: of nine cells across, one alone says nothing; of two it says all."""
+    maps = scored()
+    maps.data[0] = 0.02
+    maps.data[0, 12, 14, 16] = 0.95
+    task = replace(TASK, diameters_nm=(diameter_nm,), intensity_filter=False, thresholds=(0.5,))
+    assert len(task.decode(maps)) == count
+
+
 def test_what_is_dark_among_its_surroundings_is_dropped_if_that_is_asked_for():
     bright, dark = np.array([2.3, 1.6, 1.6]), np.array([2.3, 4.4, 4.6])
     maps = scored(bright, dark, light=[bright], size=0.8)

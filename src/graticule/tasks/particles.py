@@ -218,7 +218,7 @@ class Particles:
         spacing = self.window_nm * NM / self.window_px
         around = max(self.window_px // 2, ground_reach(self._sigma_px) + 2 * ERODED + 2 * OPENED + GROWN)
         recentring = (2 * LIT_WITHIN + DRIFT) if self.recentre else 0.0
-        merging = (self.suppression + 2 * self.merge + recentring) * self.diameters_nm[0] * NM / spacing
+        merging = (4 * SMOOTHING + self.suppression + 2 * self.merge + recentring) * self._diameter_um / spacing
         reach = around + max(int(merging) + 1, self._stride * (self._equalised_reach + 2))
         return Grid(
             spacing_um=(spacing,) * self.dimensions,
