@@ -67,6 +67,7 @@ CLICKED = 0.5  # of the particles of a volume, at most: a person who clicks more
 HAND_UM = 0.05  # standard deviation of a click about the centre
 CHOOSE, CLICK = (0, 4), (1, 5)  # images of centrioles-2d that settings are judged on, and clicked in, to choose them
 JUDGED = (2, 3, 6, 7)  # the rest: two of either marker
+LETTERS = 220  # rows of centrioles-2d, at the top, in which a name is written: darker than any centriole, so it is cut off
 MATCH_NM = 300.0  # of centrioles-2d: foci are about 5 pixels wide
 CANDIDATES: tuple[dict[str, Any], ...] = tuple(
     {"diameters_nm": (600.0,), "window_nm": 2000.0, "window_px": 20, "patch_px": 24, "linear_to": linear}
@@ -196,8 +197,16 @@ def embryos(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -
 
 
 def centriole_images(spacing_um: tuple[float, float] = (0.1, 0.1)) -> list[Example]:
-    """All of centrioles-2d, CEP152 first; the pixel size is not stated, about 0.1 µm."""
-    return sorted(load(DATA / "centrioles-2d", spacing_um=spacing_um).examples, key=lambda example: example.name)
+    """All of centrioles-2d below the letters, CEP152 first; the pixel size is not stated, about 0.1 µm."""
+    every = load(DATA / "centrioles-2d", spacing_um=spacing_um).examples
+    return [below(example, LETTERS) for example in sorted(every, key=lambda example: example.name)]
+
+
+def below(example: Example, row: int) -> Example:
+    """A plane from a row on, and the points that lie there."""
+    image, truth = example.image.crop((row, 0), example.image.shape), example.truth
+    assert isinstance(truth, Points)
+    return replace(example, image=image, truth=truth[image.to_voxels(truth.position_um)[:, 0] >= 0])
 
 
 def of_clicks(
