@@ -10,7 +10,9 @@
     python benchmarks/particles.py choosing    settings for centrioles-2d, chosen among a few by clicks in one image of either
                                                marker and all annotation of another one of either
     python benchmarks/particles.py centrioles  10 and 50 clicks in the images that settings were chosen on, judged on the other
-                                               four; a Laplacian of Gaussian tuned on the same clicks beside it
+                                               four; a Laplacian of Gaussian tuned on the same clicks beside it. The top of
+                                               the images, in which their names are written, is cut off
+    python benchmarks/particles.py lettered    the same with the names left in
     python benchmarks/particles.py merging     false positives before and after merging, in simulated volumes of 60 particles
     python benchmarks/particles.py speed       a volume of 100 x 1000 x 1000 voxels, against window by window at stride 4
     python benchmarks/particles.py             what all draws so far come to
@@ -67,7 +69,9 @@ CLICKED = 0.5  # of the particles of a volume, at most: a person who clicks more
 HAND_UM = 0.05  # standard deviation of a click about the centre
 CHOOSE, CLICK = (0, 4), (1, 5)  # images of centrioles-2d that settings are judged on, and clicked in, to choose them
 JUDGED = (2, 3, 6, 7)  # the rest: two of either marker
-LETTERS = 220  # rows of centrioles-2d, at the top, in which a name is written: darker than any centriole, so it is cut off
+LETTERS = (
+    220  # rows of centrioles-2d, at the top, in which a name is written: darker than any centriole, so it is cut off
+)
 MATCH_NM = 300.0  # of centrioles-2d: foci are about 5 pixels wide
 CANDIDATES: tuple[dict[str, Any], ...] = tuple(
     {"diameters_nm": (600.0,), "window_nm": 2000.0, "window_px": 20, "patch_px": 24, "linear_to": linear}
@@ -196,10 +200,10 @@ def embryos(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -
         note("embryos", {**key, "learnt_from": [e.name for e in two]}, model, judge)
 
 
-def centriole_images(spacing_um: tuple[float, float] = (0.1, 0.1)) -> list[Example]:
-    """All of centrioles-2d below the letters, CEP152 first; the pixel size is not stated, about 0.1 µm."""
-    every = load(DATA / "centrioles-2d", spacing_um=spacing_um).examples
-    return [below(example, LETTERS) for example in sorted(every, key=lambda example: example.name)]
+def centriole_images(*, letters: bool = False) -> list[Example]:
+    """All of centrioles-2d, CEP152 first, with or without their letters; the pixel size is not stated, about 0.1 µm."""
+    every = load(DATA / "centrioles-2d", spacing_um=(0.1, 0.1)).examples
+    return [below(example, 0 if letters else LETTERS) for example in sorted(every, key=lambda example: example.name)]
 
 
 def below(example: Example, row: int) -> Example:
@@ -240,11 +244,20 @@ def chosen() -> dict[str, Any]:
 
 
 def centrioles(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -> None:
-    every, settings = centriole_images(), chosen()
+    beside_log("centrioles", centriole_images(), clicks, draws)
+
+
+def lettered(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -> None:
+    beside_log("lettered", centriole_images(letters=True), clicks, draws)
+
+
+def beside_log(part: str, every: Sequence[Example], clicks: Sequence[int], draws: Sequence[int]) -> None:
+    """Models of a few clicks, each beside a Laplacian of Gaussian tuned on the same."""
+    settings = chosen()
     judge = Judge([every[n] for n in JUDGED])
     for draw, count in ((d, n) for n in clicks if n in (10, 50) for d in draws):
         key = {"clicks": count, "draw": draw, "risk": "binomial", **LONG}
-        if done("centrioles", key):
+        if done(part, key):
             continue
         images = [every[(CHOOSE, CLICK)[draw % 2][n]] for n in range(2)]
         model, marked = of_clicks(settings, images, count, (draw, count, 5))
@@ -252,7 +265,7 @@ def centrioles(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]
         alone = [find(method, [Checkpoint(method)], ready(method, one), False, "cpu") for one in judge.examples]
         log = detection.scores([one for one in alone if isinstance(one, Points)], judge.examples, method.match_um)
         figures = {"log": {name: round(log[name], 4) for name in ("f1", "precision", "recall")}}
-        note("centrioles", {**key, "learnt_from": [e.name for e in images]}, model, judge, **figures)
+        note(part, {**key, "learnt_from": [e.name for e in images]}, model, judge, **figures)
 
 
 def merging(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -> None:
@@ -426,7 +439,7 @@ def write(part: str, report: Sequence[str]) -> None:
 def summary(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -> None:
     """Mean, least, greatest and spread of F1 for each number of clicks and loss, with SWA and without."""
     report = []
-    for part in ("simulated", "embryos", "centrioles"):
+    for part in ("simulated", "embryos", "centrioles", "lettered"):
         report += list(_table(part))
     write("summary", report)
 
@@ -483,6 +496,7 @@ PARTS = {
     "embryos": embryos,
     "choosing": choosing,
     "centrioles": centrioles,
+    "lettered": lettered,
     "merging": merging,
     "speed": speed,
     "summary": summary,
@@ -500,7 +514,7 @@ def main() -> int:
     if given.part == "figures":
         figures(given.out)
         return 0
-    real = given.part in ("embryos", "choosing", "centrioles")
+    real = given.part in ("embryos", "choosing", "centrioles", "lettered")
     if real and not DATA.is_dir():
         print(f"skipped: found no {DATA}")
         return 0

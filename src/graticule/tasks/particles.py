@@ -372,7 +372,9 @@ class Particles:
         confidence, light, dim = (np.asarray(channel) for channel in maps.data[...])
         cell_um = maps.spacing_um[0]
         diameter = self._diameter_um / cell_um
-        places, heights = find_peaks(averaged_windows(confidence, SMOOTHING * diameter), min_distance=1, threshold=FLOOR)
+        places, heights = find_peaks(
+            averaged_windows(confidence, SMOOTHING * diameter), min_distance=1, threshold=FLOOR
+        )
         kept = suppress(places, heights, np.full(len(places), self.suppression * diameter))
         places, heights = places[kept], heights[kept].astype(float)
         if self.merge and len(places):
