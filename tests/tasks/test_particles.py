@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 
 from graticule.arrays.intensity import levels
 from graticule.arrays.resample import to_spacing
@@ -159,6 +160,36 @@ def test_the_region_of_interest_holds_the_particles_and_little_else(seed):
 
 def test_looking_everywhere_finds_nothing_lost(example):
     assert replace(TASK, focus=False).region_recall([example]) == 1.0
+
+
+def spotted(bright, faint):
+    """A plane of noise with so many bright and faint spots of a tenth of a µm, and the bright ones clicked."""
+    rng = np.random.default_rng(1)
+    pixels, spots = rng.normal(100, 1, (384, 384)), np.zeros((384, 384))
+    clicked, others = (rng.integers(12, 372, (count, 2)) for count in (bright, faint))
+    spots[tuple(clicked.T)] += 2000
+    spots[tuple(others.T)] += 60
+    image = Image((pixels + gaussian_filter(spots, 2.0)).astype(np.float32), "yx", (0.1, 0.1))
+    return Example("spots", image, Points.marked(image.to_um(clicked.astype(float)), kinds=("spot",)))
+
+
+def test_what_is_far_fainter_than_every_click_is_not_looked_at():
+    found = spotted(10, 600)
+    task = Particles(diameters_nm=(900.0,), count=20, window_px=16, patch_px=20).resolve([found])
+    everything = replace(task, least_light=0.0)
+    image = to_spacing(found.image, task.grid.spacing_um)
+    ready = task.prepare(np.asarray(image.data), levels(image))
+    less, more = (one.region(ready, one.measure(image)).mean() for one in (task, everything))
+    assert task.region_recall([found]) == 1
+    assert less < 0.5 * more
+
+
+def test_one_click_in_ten_on_nothing_to_be_seen_does_not_change_how_faint_is_too_faint():
+    found = spotted(20, 0)
+    astray = replace(found, truth=replace(found.truth, position_um=found.truth.position_um.copy()))
+    astray.truth.position_um[:2] = [[1.0, 37.0], [37.0, 1.0]]
+    one, other = (Particles(diameters_nm=(900.0,), count=20).resolve([each]).least_light for each in (found, astray))
+    assert other == pytest.approx(one, rel=0.1)
 
 
 def test_low_recall_of_clicks_is_said_with_the_way_out(example):

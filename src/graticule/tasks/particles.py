@@ -42,6 +42,8 @@ SMOOTHING = 0.078  # standard deviation, in diameters, of the mean over overlapp
 EQUALISED_LIMIT = 0.1  # share of a local histogram that a single grey level may have
 
 ERODED, OPENED, GROWN = 1, 1, 2  # voxels
+FAINT = 0.08  # of the light of the faintest click, below which nothing is looked at
+LIGHT_WITHIN = 0.25  # diameters from a click, along each axis, that its light is measured in
 MARKED_WITHIN = 0.15  # diameters from a click within which a window is centred on it
 BESIDE = (0.24, 0.38)  # diameters from a click between which no other particle can have its centre
 REACH = 0.165  # radius, in diameters, of what counts as one particle in the prior: more, and smears are called particles too
@@ -95,6 +97,9 @@ class Particles:
         Confidence from which a particle counts; empty: 0.5, or the best one if masks say where annotation is complete.
     focus
         Look only where anything is bright (two Gaussians in the grey levels, erosion, opening).
+    least_light
+        How far the faintest clicked particle rises above its ground, on the scale that the network sees: what rises less than a
+        twelfth as far is not looked at. 0: measured.
     suppression
         Of two tops closer than this share of the diameter, the less confident is dropped.
     merge
@@ -166,6 +171,7 @@ class Particles:
     linear_to: float = 12.0
     thresholds: tuple[float, ...] = ()
     focus: bool = True
+    least_light: float = 0.0
     suppression: float = 0.2
     merge: float = 0.43
     recentre: bool = True
@@ -294,7 +300,7 @@ class Particles:
         level = foreground_level([above_ground(piece, self._sigma_px) for piece in pieces])
         values = np.concatenate([self._sampled(piece) for piece in pieces])
         dim = float(threshold_otsu(values)) if np.ptp(values) > 0 else 0.0
-        return {f"{MEASURED}level": np.array(level), f"{MEASURED}dim": np.array(dim)}
+        return {f"{MEASURED}level": np.array(max(level, FAINT * self.least_light)), f"{MEASURED}dim": np.array(dim)}
 
     def region(self, prepared: Floats, measured: Weights) -> Array:
         """Where windows may have their middle: see `foreground`."""
@@ -418,6 +424,7 @@ class Particles:
             )
         task = replace(task, match_nm=task.match_nm or (task.diameters_nm[0] / 2,))
         task = replace(task, window_nm=task.window_nm or round(task.diameters_nm[0] * 4 / 3, 3))
+        task = replace(task, least_light=task.least_light or task._faintest(examples))
         return task if task.prior else task._with_prior(examples)
 
     def permissive(self) -> Self:
@@ -490,6 +497,19 @@ class Particles:
     def _equalised_reach(self) -> int:
         """In cells: a window to each side would be CLAHE's usual eighth of an image; half of one sees past a particle."""
         return self.window_px // 2 // self._stride + 2
+
+    def _faintest(self, examples: Sequence[Example]) -> float:
+        """The light of the faintest click but for one in ten, which may be of something that cannot be seen."""
+        light = []
+        for example in examples:
+            assert isinstance(example.truth, Points)
+            image = to_spacing(example.image, self.grid.spacing_um)
+            lit = above_ground(self.prepare(np.asarray(image.data[...]), levels_of(image))[0], self._sigma_px)
+            for place in image.to_voxels(example.truth.position_um):
+                light.append(
+                    lit[_around(place, LIGHT_WITHIN * self._diameter_um / image.spacing_um[0], lit.shape)].max()
+                )
+        return max(0.0, round(float(np.sort(light)[len(light) // 10]), 4))
 
     def _with_prior(self, examples: Sequence[Example]) -> Self:
         task = self
@@ -619,12 +639,18 @@ def batched(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield several
 
 
+def _around(place: Array, radius: float, shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """Voxels within a radius of a place along each axis; at least the one it lies in."""
+    middle = np.clip(np.round(place), 0, np.array(shape) - 1)
+    low = np.maximum(np.minimum(np.ceil(place - radius), middle), 0).astype(int)
+    high = np.minimum(np.maximum(np.floor(place + radius), middle) + 1, shape).astype(int)
+    return tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+
+
 def _near(region: Array, place: Array, radius: float) -> int:
     """Voxels of the region within a radius of a place."""
-    low = np.maximum(np.ceil(place - radius), 0).astype(int)
-    high = np.minimum(np.floor(place + radius) + 1, region.shape).astype(int)
-    window = region[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
-    axes = np.ogrid[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    here = _around(place, radius, region.shape)
+    window, axes = region[here], np.ogrid[here]
     squares = sum((axis - p) ** 2 for axis, p in zip(axes, place, strict=True))
     return int((window & (squares <= radius**2)).sum())
 
