@@ -373,7 +373,7 @@ def speed(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -> 
         f"extrapolated: every window costs the same, and the volume has {places:,.0f} of them",
     ]
     other = replace(task, net="efficientnet-b0", patch_px=24)
-    for name, one, side in (("light network", task, (40, 96, 96)), ("EfficientNet-b0", other, (32, 36, 36))):
+    for name, one, side in (("light network", task, (40, 96, 96)), ("EfficientNet-b0", other, (28, 28, 28))):
         piece = _bright_piece(image, task, side)
         windows, alone, dense = _window_by_window(one.network().eval(), piece, task.window_px)
         all_s = alone / windows * places

@@ -47,6 +47,14 @@ def test_a_squeeze_of_a_single_window_is_its_mean_and_of_an_image_a_mean_around_
     assert torch.allclose(squeeze(image)[..., 4, 4], image[..., 3:6, 3:6].mean(dim=(2, 3)))
 
 
+@pytest.mark.parametrize("cells", [3, 6])
+def test_a_squeeze_along_one_axis_after_the_other_is_the_mean_over_what_there_is_of_the_whole_window(cells):
+    x = torch.rand(2, 3, 7, 8, 9)
+    odd = cells + 1 - cells % 2
+    whole = torch.nn.functional.avg_pool3d(x, odd, 1, odd // 2, count_include_pad=False)
+    assert torch.allclose(WindowSqueeze(cells, 3)(x), whole, atol=1e-6)
+
+
 def test_dropped_blocks_are_as_many_as_asked():
     rates = [
         m.drop_connect_rate

@@ -94,7 +94,11 @@ class WindowSqueeze(nn.Module):
             return x.mean(dim=axes, keepdim=True)
         pool = functional.avg_pool3d if self.dimensions == 3 else functional.avg_pool2d
         odd = self.cells + 1 - self.cells % 2
-        return pool(x, odd, 1, odd // 2, count_include_pad=False)
+        for axis in range(self.dimensions):  # one after the other: the mean of means, for a fraction of the sums
+            kernel, reach = [1] * self.dimensions, [0] * self.dimensions
+            kernel[axis], reach[axis] = odd, odd // 2
+            x = pool(x, kernel, 1, reach, count_include_pad=False)
+        return x
 
 
 def _blocks(body: Any) -> list[MBConvBlock]:
