@@ -69,9 +69,7 @@ CLICKED = 0.5  # of the particles of a volume, at most: a person who clicks more
 HAND_UM = 0.05  # standard deviation of a click about the centre
 CHOOSE, CLICK = (0, 4), (1, 5)  # images of centrioles-2d that settings are judged on, and clicked in, to choose them
 JUDGED = (2, 3, 6, 7)  # the rest: two of either marker
-LETTERS = (
-    220  # rows of centrioles-2d, at the top, in which a name is written: darker than any centriole, so it is cut off
-)
+LETTERS = 220  # rows of centrioles-2d that are cut off: a name is written there, darker than any centriole
 MATCH_NM = 300.0  # of centrioles-2d: foci are about 5 pixels wide
 CANDIDATES: tuple[dict[str, Any], ...] = tuple(
     {"diameters_nm": (600.0,), "window_nm": 2000.0, "window_px": 20, "patch_px": 24, "linear_to": linear}
