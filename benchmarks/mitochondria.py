@@ -127,7 +127,7 @@ def thresholds(task: Trainable) -> dict[str, float]:
     return {**own, "object_threshold": task.object_threshold}
 
 
-def lucchi(work: Path, kind: str, seed: int, changes: dict[str, Any]) -> None:
+def lucchi(work: Path, kind: str, seed: int, turned: bool, changes: dict[str, Any]) -> None:
     examples, began = of_set("lucchi"), time.process_time()
     task = replace(KINDS[kind], **changes)
     model = learnt(task, [examples[LEARN]], work / named(f"lucchi-{kind}-{seed}", changes), seed)
@@ -136,18 +136,29 @@ def lucchi(work: Path, kind: str, seed: int, changes: dict[str, Any]) -> None:
     line |= {"train_s": round(history[-1]["seconds"]), "cpu_s": round(time.process_time() - began)}
     line |= thresholds(model.task)
     line |= judged(model, [examples[TEST]])
-    line["tta"] = judged(model, [examples[TEST]], tta=True)
+    if turned:
+        line["tta"] = judged(model, [examples[TEST]], tta=True)
     keep("lucchi", line)
 
 
-def halves(work: Path, kind: str, seed: int, changes: dict[str, Any]) -> None:
-    """Learnt from the left half of lucchi's training stack, judged on the right: what is between them is in neither."""
+def halves(work: Path, kind: str, seed: int, turned: bool, changes: dict[str, Any]) -> None:
+    """Learnt from the left half of lucchi's training stack, judged on the right: what is between them is in neither.
+
+    Each model is judged 24 sections at a time and on all sections at once, as it is and, of sections, looking one way only.
+    """
     left, right = slabs(of_set("lucchi")[LEARN], 2)
     model = learnt(replace(KINDS[kind], **changes), [left], work / named(f"half-{kind}-{seed}", changes), seed)
-    depth = right.image.shape[0]
-    parts = [sections_of(right, z, z + THICK) for z in range(0, depth - THICK + 1, THICK)]
-    line = {"kind": kind, "seed": seed, "changes": changes, **judged(model, parts)}
-    keep("halves", {**line, "tta": judged(model, parts, tta=True)})
+    depth, task = right.image.shape[0], model.task
+    assert isinstance(task, Mitochondria)
+    one_way = replace(model, task=replace(task, three_ways=False))
+    for thick in (THICK, depth):
+        parts = [sections_of(right, z, z + thick) for z in range(0, depth - thick + 1, thick)]
+        line = {"kind": kind, "seed": seed, "changes": changes, "sections": thick, **judged(model, parts)}
+        if task.sections:
+            line["one_way"] = judged(one_way, parts)
+        if turned:
+            line["tta"] = judged(model, parts, tta=True)
+        keep("halves", line)
 
 
 def sections_of(stack: Example, start: int, stop: int) -> Example:
@@ -328,8 +339,9 @@ def summary() -> int:
         runs = [one for one in kept("lucchi") if (one["kind"], one["changes"]) == (kind, changes)]
         figures = ", ".join(over_seeds(runs, name) for name in ("jaccard", "dice", "object_f1", "object_f1_75", "pq"))
         lines.append(f"lucchi, {kind}, {changes or 'default settings'}, {len(runs)} seed(s): {figures}")
-        turned = ", ".join(over_seeds([one["tta"] for one in runs], name) for name in CLAIMED)
-        lines.append(f"    with eight turned views averaged: {turned}")
+        if seen := [one["tta"] for one in runs if "tta" in one]:
+            turned = ", ".join(over_seeds(seen, name) for name in CLAIMED)
+            lines.append(f"    with eight turned views averaged: {turned}")
     runs = [one for one in kept("lucchi") if one["kind"] == "sections" and not one["changes"]]
     means = [float(np.mean([one[name] for one in runs] or [0])) for name in CLAIMED]
     held = len({one["seed"] for one in runs}) >= 3 and all(
@@ -366,6 +378,7 @@ def main() -> None:
     parser.add_argument("--kind", choices=tuple(KINDS), default="sections")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=HERE.parent / "build" / "mitochondria")
+    parser.add_argument("--tta", action="store_true", help="lucchi, halves: also with eight turned views averaged")
     parser.add_argument("--alone", action="store_true", help="hela: also a model of that slice alone")
     parser.add_argument("--size", type=int, nargs=3, default=[165, 768, 1024], help="voxels of the volume timed")
     parser.add_argument("--set", nargs="*", default=[], help="settings to try, NAME=JSON")
@@ -379,9 +392,9 @@ def main() -> None:
         return
     np.seterr(all="raise", under="ignore")
     if asked.part == "lucchi":
-        lucchi(asked.work, asked.kind, asked.seed, changes)
+        lucchi(asked.work, asked.kind, asked.seed, asked.tta, changes)
     elif asked.part == "halves":
-        halves(asked.work, asked.kind, asked.seed, changes)
+        halves(asked.work, asked.kind, asked.seed, asked.tta, changes)
     elif asked.part == "vnc":
         vnc(asked.work, asked.kind, asked.seed, changes)
     elif asked.part == "hela":

@@ -388,7 +388,8 @@ class Task(Protocol):
     objective: ClassVar[str]
     """Which of the `Scores` says how good a model is; higher is better."""
     adjustable: ClassVar[tuple[str, ...]]
-    """Settings that may be changed after training: what becomes of the maps, not how they are made."""
+    """Settings that may be changed after training: what becomes of the maps. A task that has some by which other maps are
+    made names those in `redrawn`, too: another value takes the network again."""
 
     @property
     def grid(self) -> Grid: ...

@@ -1,6 +1,7 @@
 """Mitochondria: what it is taught is what it decodes, spacing is heeded, and it learns a picture in seconds."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,11 +9,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graticule.arrays.intensity import levels
+from graticule.box import round_up
 from graticule.checkpoint import Checkpoint
 from graticule.errors import SettingsError
 from graticule.example import Example
 from graticule.image import Image
 from graticule.inference import make_plan, run
+from graticule.inference.run import run_block
+from graticule.nets.forward import weights_of
+from graticule.nets.unet import ROOM
 from graticule.results import Labels
 from graticule.tasks import PRESETS, TASKS
 from graticule.tasks.mitochondria import Mitochondria, cores
@@ -183,6 +189,48 @@ def test_sections_are_seen_one_by_one_and_learnt_one_by_one():
     assert task.grid.halo[0] >= task.across_nm / 40.0
     with torch.no_grad():
         assert task.network().eval()(torch.zeros(1, 1, 3, 20, 20)).shape == (1, 2, 3, 20, 20)
+
+
+@pytest.mark.parametrize(
+    ("settings", "ways"),
+    [
+        ({"working_nm": (5.0,) * 3}, 3),
+        ({"working_nm": (5.5, 5.0, 5.0)}, 3),
+        ({"working_nm": (8.0, 5.0, 5.0)}, 1),
+        ({"working_nm": (45.0, 5.0, 5.0)}, 1),
+        ({"working_nm": (5.0,) * 3, "three_ways": False}, 1),
+        ({"working_nm": (5.0,) * 3, "sections": False}, 1),
+        ({"working_nm": (5.0,) * 2, "dimensions": 2}, 1),
+        ({}, 1),
+    ],
+)
+def test_only_sections_of_cubic_voxels_are_looked_at_three_ways(settings, ways):
+    task = Mitochondria(**{"dimensions": 3, **settings})
+    assert task._ways == ways
+    if ways == 3:
+        assert all(t + 2 * h >= ROOM * task.reduction[-1] for t, h in zip(task.grid.tile, task.grid.halo, strict=True))
+        assert all(h >= task.across_nm / min(task.working_nm) for h in task.grid.halo)
+
+
+@pytest.mark.parametrize("size", [(40, 70, 90), (6, 70, 90)])
+def test_looked_at_three_ways_blocks_are_the_whole(size):
+    """Windows small enough for several of each."""
+    example = volume(size, (10.0,) * 3)
+    image = replace(example.image, data=np.random.default_rng(0).integers(0, 255, size, np.uint8))
+    task = Mitochondria(channels=(4, 8), window_px=(24, 32, 32), overlap_px=(8,), patch_px=(16,)).resolve([example])
+    task = replace(task, detail_nm=10.0, thresholds=(0.5,), core_threshold=0.5, object_threshold=0.0, min_object_um=0.0)
+    assert task._ways == 3
+    torch.manual_seed(0)
+    weights = weights_of(task.network())
+    forward, prepare = task.forward(weights, "cpu"), partial(task.prepare, levels=levels(image))
+    at_once = tuple(round_up(n, t) for n, t in zip(size, task.grid.tile, strict=True))
+    whole = run(forward, prepare, image, make_plan(image, task.grid, size=at_once))
+    blocks = make_plan(image, task.grid, size=task.grid.tile)
+    assert len(blocks.blocks) > 1
+    for block in blocks.blocks:
+        own = run_block(forward, prepare, image, blocks, block)
+        here = tuple(slice(a, b) for a, b in zip(block.write.start, block.write.stop, strict=True))
+        np.testing.assert_array_equal(np.asarray(own.data), np.asarray(whole.data)[(slice(None), *here)])
 
 
 def test_what_is_left_open_comes_from_the_annotated_images():
