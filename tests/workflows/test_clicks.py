@@ -83,6 +83,20 @@ def test_a_learning_curve_counts_every_click_that_was_left_out(clicked):
     assert len(said) == 6
 
 
+def test_clicks_that_are_left_out_do_not_say_how_faint_a_particle_may_be(clicked, monkeypatch):
+    example = replace(clicked, truth=SCENES.draw(1).truth[:12])
+    task = replace(TINY, epochs=1).resolve([example])
+    learnt = []
+
+    def watched(again, *given, **options):
+        learnt.append(again.least_light)
+        return fit(again, *given, **options)
+
+    monkeypatch.setattr(clicks, "fit", watched)
+    learning_curve(task, [example], device="cpu", say=lambda line: None)
+    assert len(set(learnt)) > 1, "each fold measured its own clicks"
+
+
 def test_only_tasks_that_hold_nothing_out_learn_from_clicks():
     assert learns_from_clicks(replace(TINY, dimensions=2, window_nm=1000.0))
     assert not learns_from_clicks(Beads(classes=("6nm",), diameters_nm=(6.0,), working_nm=0.5))

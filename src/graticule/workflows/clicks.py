@@ -115,8 +115,9 @@ def _one_fold(
     fewer = [_only(example, [k for m, k in kept if m == n]) for n, example in enumerate(examples)]
     again: Any = task  # a dataclass, whatever else it is
     if hasattr(task, "prior"):
-        # Of fewer clicks more particles are left unlabelled; how many there are is known as before.
-        again = replace(again, prior=0.0).resolve(fewer)
+        # Of fewer clicks more particles are left unlabelled; how many there are is known as before. How faint a particle may
+        # be is not: clicks that are left out must not say it.
+        again = replace(again, prior=0.0, least_light=0.0).resolve(fewer)
     prepared = all_ready(again, fewer)
     fitted = fit(again, prepared, prepared, seed=seed, device=device)
     model = Checkpoint(fitted.task, fitted.weights)
