@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 import torch
 from monai.inferers import sliding_window_inference
+from scipy import ndimage
 
 from graticule.arrays.intensity import levels
 from graticule.box import round_up
@@ -68,6 +69,7 @@ TOLD = (
 
 LIMIT = "4GB"
 THICK = 24  # sections that are judged together, as many as the shared part of the testing stack has
+PIECE = 0.05  # of an object, and more, is a piece of it and no speck
 SPACING = ("--spacing-um", "0.005", "--device", "cpu")
 CLAIMED = {"jaccard": 0.86, "dice": 0.925, "object_f1": 0.88}
 
@@ -136,9 +138,34 @@ def lucchi(work: Path, kind: str, seed: int, turned: bool, changes: dict[str, An
     line |= {"train_s": round(history[-1]["seconds"]), "cpu_s": round(time.process_time() - began)}
     line |= thresholds(model.task)
     line |= judged(model, [examples[TEST]])
+    line["parted"] = judged(model, [parted(examples[TEST])])
     if turned:
         line["tta"] = judged(model, [examples[TEST]], tta=True)
     keep("lucchi", line)
+
+
+def parted(example: Example) -> Example:
+    """With objects that share a number, because they touch, told apart: what falls apart without its outermost voxels.
+
+    Numbers of lucchi are those of regions of a mask that hang together. One of the test's 23 is two mitochondria that are
+    outlined apart in 23 of 24 sections; of the 40 learnt from none falls apart.
+    """
+    assert isinstance(example.truth, Labels)
+    numbers = np.asarray(example.truth.image.data[...])
+    apart, count = np.zeros(numbers.shape, np.int32), 0
+    for number, box in enumerate(ndimage.find_objects(numbers), start=1):
+        mask = numbers[box] == number
+        pieces, _ = ndimage.label(ndimage.minimum_filter(mask, 3, mode="nearest"))
+        large = [n for n in np.unique(pieces[pieces > 0]) if (pieces == n).sum() >= PIECE * mask.sum()]
+        count += 1
+        apart[box][mask] = count
+        if len(large) > 1:
+            nearest = ndimage.distance_transform_edt(
+                ~np.isin(pieces, large), return_distances=False, return_indices=True
+            )
+            apart[box][mask] = count + np.searchsorted(large, pieces[tuple(nearest)][mask])
+            count += len(large) - 1
+    return replace(example, truth=Labels(replace(example.truth.image, data=apart)))
 
 
 def halves(work: Path, kind: str, seed: int, turned: bool, changes: dict[str, Any]) -> None:
@@ -339,6 +366,9 @@ def summary() -> int:
         runs = [one for one in kept("lucchi") if (one["kind"], one["changes"]) == (kind, changes)]
         figures = ", ".join(over_seeds(runs, name) for name in ("jaccard", "dice", "object_f1", "object_f1_75", "pq"))
         lines.append(f"lucchi, {kind}, {changes or 'default settings'}, {len(runs)} seed(s): {figures}")
+        if seen := [one["parted"] for one in runs if "parted" in one]:
+            apart = over_seeds(seen, "object_f1")
+            lines.append(f"    with the two that touch, and share a number in the truth, counted as two: {apart}")
         if seen := [one["tta"] for one in runs if "tta" in one]:
             turned = ", ".join(over_seeds(seen, name) for name in CLAIMED)
             lines.append(f"    with eight turned views averaged: {turned}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, prod
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from graticule.nets.any_size import padded
 
 CHANNELS = (16, 32, 64, 128, 256)
 SUREST = 6.0  # a confidence of 0.9975
-ROOM = 2  # coarsest voxels that a plane is high at least, when a thin volume is seen from its side
 POOLS: dict[int, Any] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
 
 
@@ -95,34 +94,26 @@ class SectionBySection(UNet):
         section shows badly its neighbours show. Beyond the first and last section answers go on as they are there.
     parts
         In how many parts the sections are seen, one after the other: the answers are the same, in less memory.
-    ways
-        1: sections along z. 3: those along y and x, too, for voxels that are cubes (orthoplanes: Conrad and Narayan, Cell
-        Systems 2023, doi:10.1016/j.cels.2022.12.006). Logits are averaged; those along z, which are what was learnt from,
-        count double, and none counts as surer than `SUREST`. A volume of few sections is mirrored at its ends for planes
-        along z to have room; of one with less than half a coarsest voxel only the sections along z are seen.
+    deep
+        Volumes of so many sections, or more, are looked at along all three axes, as voxels that are cubes can be
+        (orthoplanes: Conrad and Narayan, Cell Systems 2023, doi:10.1016/j.cels.2022.12.006). Logits are averaged; those along
+        z, which are what was learnt from, count double, and none counts as surer than `SUREST`. 0: never. In thinner volumes
+        planes along z show next to nothing.
     options
         Of `UNet`.
     """
 
-    def __init__(self, classes: int, *, across: float = 0.0, parts: int = 1, ways: int = 1, **options: Any) -> None:
+    def __init__(self, classes: int, *, across: float = 0.0, parts: int = 1, deep: int = 0, **options: Any) -> None:
         super().__init__(classes, **options)
-        self.across, self.parts, self.ways = across, parts, ways
+        self.across, self.parts, self.deep = across, parts, deep
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.ways == 1 or 2 * x.shape[2] < max(self.multiple):
+        if not self.deep or x.shape[2] < self.deep:
             return self._sections(x)
-        answer = 2 * self._looking_along(2, x)
+        answer = 2 * self._sections(x).clamp(-SUREST, SUREST)
         for axis in (3, 4):
-            answer = answer + self._looking_along(axis, x)
+            answer = answer + self._sections(x.transpose(2, axis)).transpose(2, axis).clamp(-SUREST, SUREST)
         return answer / 4
-
-    def _looking_along(self, axis: int, x: Tensor) -> Tensor:
-        if axis == 2:
-            return self._sections(x).clamp(-SUREST, SUREST)
-        turned, thick = x.transpose(2, axis), x.shape[2]  # z now lies at `axis`, within each plane
-        margin = max(0, ceil((ROOM * max(self.multiple) - thick) / 2))
-        seen = self._sections(turned.index_select(axis, mirrored(thick, margin).to(x.device)))
-        return seen.narrow(axis, margin, thick).transpose(2, axis).clamp(-SUREST, SUREST)
 
     def _sections(self, x: Tensor) -> Tensor:
         """Those along the first axis in space."""
@@ -136,9 +127,3 @@ class SectionBySection(UNet):
         weights = gaussian_filter1d(np.eye(out.shape[1]), self.across, axis=0, mode="nearest")
         averaged: Tensor = torch.einsum("ij,bjkyx->bikyx", torch.as_tensor(weights).to(out), out)
         return averaged
-
-
-def mirrored(length: int, margin: int) -> Tensor:
-    """``(length + 2 * margin,)``: places 0 … length-1, there and back again beyond either end."""
-    place = torch.arange(-margin, length + margin) % (2 * length)
-    return torch.where(place < length, place, 2 * length - 1 - place)

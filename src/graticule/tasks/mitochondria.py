@@ -42,7 +42,8 @@ STEADY = 12  # by which share of the median diameter, as a divisor, answers are 
 SEEN = 32  # voxels, of those that the network sees, that an object is across
 WINDOW = {2: 1024, 3: 256}
 OVERLAP = {2: 128, 3: 64}
-BLOCK = (192, 384, 384)  # a window that is looked at along three axes
+DEEP = 4  # coarsest voxels that a volume has along z, at least, to be looked at along all three axes
+BLOCK = (192, 384, 384)  # and a window there, or deeper, for all but the last to have as many
 CUBES = 1.25  # times the shortest side of a voxel, that the longest may be for the axes to be alike
 PARTS = 7  # in which the sections of a window are looked at, one after the other: it takes less memory
 SECTIONS = 16  # of a window of a volume that is looked at section by section, at least
@@ -80,7 +81,8 @@ class Mitochondria:
         Otherwise the network sees volumes; that wants a GPU.
     three_ways
         Of volumes that are looked at section by section and whose voxels are cubes: look at the sections along all three
-        axes and average. What looks like an object from one side only is none. It takes five times as long.
+        axes and average, where there are enough of them (128 if the median object is 64 across). What looks like an object
+        from one side only is none.
     working_nm
         Voxel size of what is found, one number or one for each axis; images are resampled to it. Empty: the annotated
         images' own.
@@ -278,7 +280,7 @@ class Mitochondria:
     def _bytes_per_voxel(self) -> int:
         at_once = ceil(self._window[0] / PARTS) / self._window[0] if self._by_section else 1.0
         seen = BYTES_SEEN[self._seen] * self.channels[0] / 16 / prod(self.coarser)
-        return ceil(BYTES[self._seen] + BYTES_THREE * (self._ways == 3) + at_once * seen)
+        return ceil(BYTES[self._seen] + BYTES_THREE * (self._deep > 0) + at_once * seen)
 
     @property
     def _overlap(self) -> tuple[int, ...]:
@@ -287,7 +289,7 @@ class Mitochondria:
             given = for_each_axis(self.overlap_px, self._ndim, "overlap_px")
             self._refuse_uneven(given, tuple(2 * r for r in self.reduction), "overlap_px")
             return given
-        if self._ways == 3:
+        if self._deep:
             return (round_up(OVERLAP[3], 2 * self.reduction[-1]),) * 3
         usual = tuple(round_up(n, 2 * r) for n, r in zip(self._usual(OVERLAP), self.reduction, strict=True))
         return (2 * ceil(self._across), *usual[1:]) if self._by_section else usual
@@ -302,12 +304,12 @@ class Mitochondria:
                     f"found windows of {given} that share {self._overlap} voxels; need windows twice as large"
                 )
             return given
-        least = BLOCK if self._ways == 3 else self._usual(WINDOW)
+        least = (max(BLOCK[0], self._deep + self._overlap[0]), *BLOCK[1:]) if self._deep else self._usual(WINDOW)
         sides = [
             max(2 * shared + r, round_up(n, r))
             for n, r, shared in zip(least, self.reduction, self._overlap, strict=True)
         ]
-        if self._ways == 3:
+        if self._deep:
             return tuple(sides)
         return (max(SECTIONS, 4 * self._overlap[0]), *sides[1:]) if self._by_section else tuple(sides)
 
@@ -388,18 +390,18 @@ class Mitochondria:
         """``(1, *space)``: grey levels from the darkest to the brightest percent to -1 … 1; specks may lie a little beyond."""
         return between_ends(pixels, levels)[None]
 
-    def network(self, *, parts: int = 1, ways: int = 1) -> Any:
-        """`parts`: in which sections that are seen one by one are seen, `ways`: along which axes; see `SectionBySection`."""
+    def network(self, *, parts: int = 1, deep: int = 0) -> Any:
+        """`parts`, `deep`: of sections that are seen one by one; see `SectionBySection`."""
         from graticule.nets.unet import SectionBySection, UNet
 
-        kind = partial(SectionBySection, across=self._across, parts=parts, ways=ways) if self._by_section else UNet
+        kind = partial(SectionBySection, across=self._across, parts=parts, deep=deep) if self._by_section else UNet
         return kind(2, dimensions=self._seen, channels=self.channels, strides=self.strides, coarser=self.coarser)
 
     def forward(self, weights: Weights, device: str) -> Forward:
         """Maps are the confidences that a voxel lies in an object, and in an object's core."""
         from graticule.nets.forward import as_forward
 
-        return as_forward(self.network(parts=PARTS, ways=self._ways), weights, device, _confidences)
+        return as_forward(self.network(parts=PARTS, deep=self._deep), weights, device, _confidences)
 
     def target(self, truth: Result, on: Image) -> Floats:
         """``(2, *space)``: 1 in objects, and 1 in their cores."""
@@ -525,10 +527,10 @@ class Mitochondria:
         return self.sections and self._ndim == 3
 
     @property
-    def _ways(self) -> int:
-        """Axes along which the sections of a volume are seen."""
+    def _deep(self) -> int:
+        """Sections from which a volume is looked at along all three axes; 0: it never is."""
         cubes = max(self.working_nm, default=1) <= CUBES * min(self.working_nm, default=0)
-        return 3 if self._by_section and self.three_ways and cubes else 1
+        return DEEP * self.reduction[-1] if self._by_section and self.three_ways and cubes else 0
 
     @property
     def _seen(self) -> int:
