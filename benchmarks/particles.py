@@ -456,13 +456,15 @@ def figures(out: Path) -> None:
         counts = sorted({line["clicks"] for line in every if line["risk"] == risk})
         draws = [[line["swa"]["f1"] for line in every if (line["clicks"], line["risk"]) == (n, risk)] for n in counts]
         if counts:
-            axes.plot(
-                counts, [np.mean(f1) for f1 in draws], label=f"{risk} ({', '.join(str(len(f1)) for f1 in draws)} draws)"
-            )
+            label = f"{risk} ({', '.join(str(len(f1)) for f1 in draws)} draws)"
+            axes.plot(counts, [np.mean(f1) for f1 in draws], marker="o", label=label)
             axes.vlines(counts, [min(f1) for f1 in draws], [max(f1) for f1 in draws])
-    axes.set(xscale="log", xlabel="clicked particles", ylabel="F1 on ten unseen volumes", ylim=(0, 1))
-    axes.legend()
-    figure.savefig(out / "f1_by_clicks.png", dpi=150)
+    axes.set(xscale="log", xlabel="clicked particles", ylabel="F1 on ten unseen volumes", ylim=(0.5, 1))
+    clicked = sorted({line["clicks"] for line in every})
+    axes.set_xticks(clicked, labels=[str(count) for count in clicked])
+    axes.minorticks_off()
+    axes.legend(loc="lower right")
+    figure.savefig(out / "f1_by_clicks.png", dpi=150, bbox_inches="tight")
     figure, axes = plt.subplots(figsize=(4, 4))
     both = [(line["last"]["f1"], line["swa"]["f1"]) for line in every if "last" in line]
     for pair in both:
