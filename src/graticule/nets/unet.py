@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 from graticule.nets.any_size import padded
 
 CHANNELS = (16, 32, 64, 128, 256)
-SUREST = 6.0  # a confidence of 0.9975
+SUREST = 6.0  # a confidence of 0.9975: one look must not outvote two others
 POOLS: dict[int, Any] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
 
 
