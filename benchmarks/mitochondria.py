@@ -4,7 +4,8 @@
                                        held out to choose by; judged on testing_001-024.tif, which is never learnt from
     python benchmarks/mitochondria.py lucchi --kind sections --seed 0   the same with a network for planes, sections linked
     python benchmarks/mitochondria.py halves --set epochs=12            learnt from one half of training.tif along x, judged on
-                                       the other, 24 sections at a time: to choose settings by, without the test
+                                       the other, 24 sections at a time and all at once, looking one way and three: to
+                                       choose settings by, without the test
     python benchmarks/mitochondria.py vnc                               serial sections, each quarter by a model of the others
     python benchmarks/mitochondria.py hela                              a model of lucchi on hela-mito: as it is, and after
                                        fine-tuning on one slice, judged on the other
