@@ -26,6 +26,7 @@ from graticule.web.workspace import Workspace, Workspaces, new_user
 from tests.web.damage import picture
 
 SOON = 150.0
+LONG = 4000  # pixels of a side: the image takes a second or two, so that it can be stopped in the middle
 
 SETTINGS = {
     "classes": ["6nm"],
@@ -344,7 +345,7 @@ def test_what_is_asked_for_in_vain_says_so_in_a_line(begin, workers, tmp_path) -
 
 def test_a_prediction_is_cancelled_in_the_middle_and_leaves_nothing(begin, workers, tmp_path) -> None:
     jobs, user = begin(workers), new_user()
-    (image,) = save(tmp_path, "S1.tif", side=1200)
+    (image,) = save(tmp_path, "S1.tif", side=LONG)
     id = jobs.submit(user, texture(image))
     until(lambda: 0 < jobs.get(user, id).parts[0].done < jobs.get(user, id).parts[0].total)
     jobs.cancel(user, id)
@@ -357,7 +358,7 @@ def test_a_prediction_is_cancelled_in_the_middle_and_leaves_nothing(begin, worke
 def test_a_worker_killed_in_the_middle_and_a_server_stopped_change_nothing(begin, workers, tmp_path) -> None:
     """What was finished of the image is not done again, and the result is that of one run."""
     jobs, user = begin(workers), new_user()
-    (image,) = save(tmp_path, "S1.tif", side=1200)
+    (image,) = save(tmp_path, "S1.tif", side=LONG)
     whole = jobs.submit(user, texture(image))
     id = jobs.submit(user, texture(image))
 
@@ -381,7 +382,7 @@ def test_a_worker_killed_in_the_middle_and_a_server_stopped_change_nothing(begin
     until(over)
     view = jobs.get(user, id)
     assert view.state == "finished", view
-    assert all(done == 0 or done > 4 for done in told)
+    assert all(done == 0 or done >= 4 for done in told)
     (expected,), (found,) = jobs.results(user, whole), jobs.results(user, id)
     for name in ("mask.tif", "confidence.tif", "overlay.png"):
         assert (found / name).read_bytes() == (expected / name).read_bytes()

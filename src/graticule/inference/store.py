@@ -135,11 +135,16 @@ Progress = Callable[[int, int], None]
 def each(
     todo: Sequence[int], do: Callable[[int], None], workers: int, progress: Progress | None = None, total: int = 0
 ) -> None:
-    """`do` for every block in `todo`, `workers` at once; the first error stops the rest."""
+    """`do` for every block in `todo`, `workers` at once; the first error stops the rest.
+
+    Of `total` blocks those not in `todo` are finished already: `progress` is told so at once, for there may be no other.
+    """
     from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
     total = total or len(todo)
     count, lock = total - len(todo), Lock()
+    if count and progress is not None:
+        progress(count, total)
 
     def counted(block: int) -> None:
         nonlocal count
