@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -243,6 +244,30 @@ def test_a_run_with_other_settings_is_not_resumed(graticule, large, tmp_path, mo
     anew = graticule("predict", large, *TEXTURE, "-o", "found")
     assert anew.code == 0
     assert "beginning anew" in anew.err
+
+
+def test_a_batch_that_was_stopped_goes_on_with_the_images_it_had_not_finished(graticule, tmp_path):
+    for seed, name in enumerate("abc"):
+        io.write(stack((10, 100, 100), seed), tmp_path / "images" / f"{name}.zarr")
+    batch = ("predict", tmp_path / "images", *TEXTURE, "-o", "found")
+    assert "nothing" not in graticule(*batch).err
+    whole = {name: tree(tmp_path / "found" / name) for name in "abc"}
+    for name in "bc":
+        shutil.rmtree(tmp_path / "found" / name)
+    made = (tmp_path / "found" / "a" / "run.json").stat().st_mtime_ns
+    again = graticule(*batch, "--resume")
+    assert again.code == 0, again.err
+    assert again.out.count("finished before") == 1
+    assert (tmp_path / "found" / "a" / "run.json").stat().st_mtime_ns == made
+    assert {name: tree(tmp_path / "found" / name) for name in "abc"} == whole
+    other = graticule(*batch, "--set", "block_size=32", "--resume")
+    assert "finished before" not in other.out, "with other settings it is another job"
+    assert (tmp_path / "found" / "a" / "run.json").stat().st_mtime_ns != made
+
+
+def test_where_nothing_was_begun_there_is_nothing_to_resume(graticule, volume, tmp_path):
+    said = graticule("predict", volume, *TEXTURE, "-o", "found", "--resume").complaint
+    assert "no unfinished run to resume; leave out --resume" in said
 
 
 def test_a_full_disk_is_said_and_what_is_done_is_kept(graticule, large, tmp_path, monkeypatch, many_blocks):

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from graticule.errors import SettingsError
 from graticule.nets.windows import COARSE, STRIDE, WindowNet, coarse_windows, kernels_for
 
 
@@ -34,7 +35,7 @@ def test_a_window_looks_at_all_its_voxels_and_at_no_other():
 
 
 def test_windows_too_small_for_the_layers_are_refused():
-    with pytest.raises(ValueError, match="need an even window of"):
+    with pytest.raises(SettingsError, match="needs an even number from"):
         kernels_for(10, 5)
     assert kernels_for(24, 5) == (6, 3, 3, 3, 4)
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 
 from graticule.arrays.intensity import levels
 from graticule.box import round_up
@@ -17,12 +18,13 @@ from graticule.example import Example
 from graticule.image import Image
 from graticule.inference import make_plan, run
 from graticule.inference.run import run_block
+from graticule.inference.store import Store
 from graticule.nets.forward import weights_of
 from graticule.results import Labels
 from graticule.tasks import PRESETS, TASKS
 from graticule.tasks.mitochondria import Mitochondria, cores
 from graticule.training import fit
-from graticule.workflows.predict import predict
+from graticule.workflows.predict import outlining, predict, set_up
 from graticule.workflows.ready import all_ready
 
 NM = 1e-3
@@ -234,6 +236,38 @@ def test_looked_at_three_ways_blocks_are_the_whole(size):
         own = run_block(forward, prepare, image, blocks, block)
         here = tuple(slice(a, b) for a, b in zip(block.write.start, block.write.stop, strict=True))
         np.testing.assert_array_equal(np.asarray(own.data), np.asarray(whole.data)[(slice(None), *here)])
+
+
+@pytest.mark.parametrize(("models", "tta"), [(1, False), (3, False), (1, True)])
+def test_averaged_over_models_or_turned_views_blocks_are_the_whole(tmp_path, models, tta):
+    task = Mitochondria(channels=(4, 8), window_px=(64,), overlap_px=(16,)).resolve(DISCS)
+    task = replace(task, detail_nm=10.0, thresholds=(0.5,), core_threshold=0.5, object_threshold=0.0, min_object_um=0.0)
+    image = Image(gaussian_filter(np.random.default_rng(0).normal(0, 1, (144, 144)), 3), "yx", (0.01, 0.01))
+    trained = []
+    for seed in range(models):
+        torch.manual_seed(seed)
+        trained.append(Checkpoint(task, weights_of(task.network())))
+    setup, found = set_up(image, trained, tta=tta, device="cpu"), []
+    for size in ((192, 192), (48, 48)):
+        plan = make_plan(image, task.grid, chunk=(48, 48), size=size)
+        job = outlining(setup, plan, Store.begin(tmp_path / str(size[0]), {}), None)
+        job.go()
+        found.append((len(plan.blocks), np.asarray(job.confidence.data[...]), np.asarray(job.labels.image.data[...])))
+    (one, sure, numbers), (many, sure_too, numbers_too) = found
+    assert (one, many) == (1, 9)
+    assert numbers.max() > 10
+    np.testing.assert_array_equal(sure, sure_too)
+    np.testing.assert_array_equal(numbers, numbers_too)
+
+
+def test_names_of_objects_may_be_any_whole_numbers():
+    """As segmentation tools make them; two that differ in their last digit only, and touch, stay two."""
+    plain, large = DISCS[0], 720_575_940_600_000_000
+    numbers = np.asarray(plain.truth.image.data).astype(np.uint64)
+    named = Labels(replace(plain.truth.image, data=np.where(numbers > 0, numbers + large, 0)))
+    assert Mitochondria(**SMALL).resolve([replace(plain, truth=named)]) == Mitochondria(**SMALL).resolve([plain])
+    ours, theirs = (all_ready(TINY, [replace(plain, truth=truth)])[0].example for truth in (plain.truth, named))
+    np.testing.assert_array_equal(TINY.target(ours.truth, ours.image), TINY.target(theirs.truth, theirs.image))
 
 
 def test_what_is_left_open_comes_from_the_annotated_images():

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from graticule.arrays.intensity import levels
 from graticule.arrays.resample import to_spacing
 from graticule.checkpoint import Checkpoint
-from graticule.errors import AnnotationError, FormatError, SettingsError
+from graticule.errors import AnnotationError, DatasetError, FormatError, SettingsError
 from graticule.example import Example
 from graticule.image import Image
 from graticule.inference import make_plan, run
@@ -212,6 +212,17 @@ def test_tiles_give_what_one_pass_gives(shape):
     assert np.allclose(whole.data, tiled.data, atol=1e-4)
 
 
+def test_a_network_that_pads_inside_gives_the_same_whatever_the_tiles_are():
+    """Its answers depend on where pieces begin, so that must not depend on tiles, and so on memory."""
+    task = replace(FLAT, net="efficientnet-b0", patch_px=24, focus=False)
+    scene = replace(SCENES, dimensions=2, shape_px=(150, 170)).draw(1)
+    weights = with_weights(task)
+    whole, image = maps_on(task, scene, weights)
+    assert max(image.shape) > 128
+    tiled, _ = maps_on(task, scene, weights, tile=(128, 128))
+    np.testing.assert_array_equal(whole.data, tiled.data)
+
+
 def test_each_score_is_that_of_its_window_alone(example):
     """Dense prediction is the classifier of windows, window by window, at every second voxel, at the image's edge too."""
     weights = with_weights(TASK)
@@ -345,6 +356,31 @@ def test_more_particles_mean_a_larger_prior_and_clicks_are_taken_off(example):
     assert replace(TASK, prior=0.0, count=8).resolve([example]).prior == pytest.approx(1e-4), "all of them are marked"
 
 
+def test_fewer_particles_than_clicks_are_refused(example):
+    with pytest.raises(SettingsError, match="found a count of 3 particles in an image, and 5 clicks in 1"):
+        replace(TASK, prior=0.0, count=3).resolve([clicks(example, 5)])
+
+
+def test_with_a_given_prior_the_count_is_estimated_for_whoever_asks(example):
+    task = replace(TASK, prior=0.05, count=0.0).resolve([clicks(example, 5)])
+    assert task.prior == 0.05
+    assert task.count_interval[0] <= task.count <= task.count_interval[1] and task.count >= 5
+    assert "about 0 in an image" not in next(task.remarks([clicks(example, 5)]))
+
+
+@pytest.mark.parametrize("z_um", [0.1, 0.3, 0.5])
+def test_far_apart_planes_do_not_make_particles_seem_larger(z_um):
+    """Balls 0.59 µm across at half their height."""
+    shape = (round(8 / z_um), 80, 80)
+    places = np.array([(z, y, x) for z in (2.0, 5.5) for y in (2.0, 5.5) for x in (2.0, 5.5)])
+    um = np.stack(np.meshgrid(np.arange(shape[0]) * z_um, *[np.arange(80) * 0.1] * 2, indexing="ij"), -1)
+    light = sum(np.exp(-(((um - place) / 0.25) ** 2).sum(-1) / 2) for place in places)
+    image = Image((100 + 1000 * light).astype(np.uint16), "zyx", (z_um, 0.1, 0.1))
+    polarity, diameter_nm = look_of([Example("balls", image, Points.marked(places))])
+    assert polarity == "bright"
+    assert 550 < diameter_nm < 1000
+
+
 def test_with_a_known_diameter_only_bright_is_told_from_dark(example):
     inverted = replace(example, image=replace(example.image, data=60_000 - np.asarray(example.image.data)))
     assert look_of([clicks(example, 3)], 1500.0) == ("bright", 1500.0)
@@ -396,6 +432,8 @@ def test_a_constant_volume_is_refused(example):
     constant = replace(example, image=replace(example.image, data=np.full(example.image.shape, 7, np.uint16)))
     with pytest.raises(FormatError, match="all alike; need one that shows something"):
         Particles(diameters_nm=(1800.0,), polarity="bright", count=8).resolve([constant])
+    with pytest.raises(FormatError, match="found no spot in the images: they are all alike"):
+        Particles(diameters_nm=(1800.0,), polarity="bright").resolve([constant])
 
 
 def test_a_volume_of_one_plane_is_refused():
@@ -422,6 +460,17 @@ def test_impossible_settings_are_refused():
             Particles(**wrong)
     with pytest.raises(SettingsError, match="multiple of 8"):
         Particles(net="efficientnet-b0", window_px=20)
+    with pytest.raises(SettingsError, match="needs an even number from 18 on"):
+        replace(TASK, window_px=16, patch_px=16).network()
+
+
+def test_a_mask_that_marks_nothing_leaves_nothing_to_learn_from(example):
+    task = replace(QUICK, diameters_nm=(1800.0,), count=8).resolve([example])
+    [ready] = all_ready(task, [example])
+    nowhere = replace(ready.example.image, data=np.zeros(ready.example.image.shape, np.uint8))
+    empty = replace(ready, example=replace(ready.example, complete=nowhere))
+    with pytest.raises(DatasetError, match="found nothing to learn from in the part of the images that is looked at"):
+        fit(task, [empty], [empty], device="cpu")
 
 
 # -- as one of the tasks -----------------------------------------------------------------------------------------------------

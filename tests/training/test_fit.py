@@ -10,8 +10,10 @@ from graticule.errors import CheckpointError, DatasetError
 from graticule.example import Example
 from graticule.image import Image
 from graticule.results import Points
+from graticule.simulate.particles import ParticleScenes
 from graticule.task import Cycles, Phase, Recipe
 from graticule.tasks.beads import Beads
+from graticule.tasks.particles import Particles
 from graticule.training import fit
 from graticule.training.fit import ends_cycle, first_cycle, parameter_groups, rate_at, rate_share
 from graticule.training.patches import marked_patches
@@ -73,6 +75,18 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, epochs):
     assert [(e.phase, e.epoch, e.loss, e.score) for e in whole.history] == [
         (e.phase, e.epoch, e.loss, e.score) for e in resumed.history
     ]
+
+
+def test_what_is_dropped_out_is_the_same_after_a_restart(tmp_path):
+    scene = ParticleScenes(shape_px=(32, 64, 64), particles=(5, 5)).draw(3)
+    quick = Particles(window_px=16, patch_px=20, channels=(4, 4, 6), batch=6, steps=3, epochs=3, cycle=3, drop=0.5)
+    task = replace(quick, diameters_nm=(1800.0,), count=5).resolve([scene])
+    ready, state = all_ready(task, [scene]), tmp_path / "state"
+    whole = fit(task, ready, ready, device="cpu")
+    with pytest.raises(Killed):
+        fit(task, ready, ready, device="cpu", state_file=state, watch=killed_after(1))
+    torch.rand(1)  # whatever else was drawn meanwhile
+    assert same(whole.weights, fit(task, ready, ready, device="cpu", state_file=state).weights)
 
 
 @pytest.mark.parametrize(("patience", "every"), [(1, 10), (3, 10), (3, 2)])

@@ -9,7 +9,7 @@ from graticule.checkpoint import Checkpoint
 from graticule.errors import SettingsError
 from graticule.results import Points
 from graticule.simulate.particles import ParticleScenes
-from graticule.tasks import Beads
+from graticule.tasks import Beads, Mitochondria
 from graticule.tasks.particles import Particles
 from graticule.training import fit
 from graticule.workflows import clicks
@@ -83,6 +83,44 @@ def test_a_learning_curve_counts_every_click_that_was_left_out(clicked):
     assert len(said) == 6
 
 
+@pytest.mark.parametrize(("count", "of_thirds"), [(4, []), (7, [3]), (8, [3])])
+def test_a_learning_curve_says_how_many_clicks_were_learnt_from(clicked, count, of_thirds):
+    """Thirds of so few are too few to learn from, but for one or two of them."""
+    example, said = replace(clicked, truth=SCENES.draw(1).truth[:count]), []
+    task = replace(TINY, epochs=1).resolve([example])
+    steps = learning_curve(task, [example], device="cpu", say=said.append)
+    learnt = [int(line.split()[2]) for line in said]
+    assert min(learnt) >= 3
+    assert [step.clicks for step in steps if step.clicks <= count / 2] == of_thirds
+    assert np.mean([n for n in learnt if n > count / 2]) == pytest.approx(steps[-1].clicks, abs=0.05)
+
+
+def test_masks_do_not_make_background_of_clicks_that_are_left_out(clicked, monkeypatch):
+    everywhere = replace(clicked.image, data=np.ones(clicked.image.shape, np.uint8))
+    example = replace(clicked, truth=SCENES.draw(1).truth[:12], complete=everywhere)
+    task = replace(TINY, epochs=1).resolve([example])
+    priors, learnt = [], []
+
+    def watched(again, ready, *given, **options):
+        priors.append(again.prior)
+        learnt.extend(one.example.complete for one in ready)
+        return fit(again, ready, *given, **options)
+
+    monkeypatch.setattr(clicks, "fit", watched)
+    learning_curve(task, [example], device="cpu", say=lambda line: None)
+    assert min(priors) > task.prior and set(learnt) == {None}
+
+
+def test_nothing_is_asked_where_annotation_is_complete_and_all_the_rest_is_searched(model, clicked):
+    left = np.zeros(clicked.image.shape, np.uint8)
+    left[:, :64] = 1
+    example = replace(clicked, complete=replace(clicked.image, data=left))
+    windows = next_windows(model, [example], count=8, device="cpu")
+    assert windows
+    across = [float(clicked.image.to_voxels(np.array([window.position_um]))[0, 1]) for window in windows]
+    assert min(across) > 63 and max(across) > 90
+
+
 def test_clicks_that_are_left_out_do_not_say_how_faint_a_particle_may_be(clicked, monkeypatch):
     example = replace(clicked, truth=SCENES.draw(1).truth[:12])
     task = replace(TINY, epochs=1).resolve([example])
@@ -100,6 +138,7 @@ def test_clicks_that_are_left_out_do_not_say_how_faint_a_particle_may_be(clicked
 def test_only_tasks_that_hold_nothing_out_learn_from_clicks():
     assert learns_from_clicks(replace(TINY, dimensions=2, window_nm=1000.0))
     assert not learns_from_clicks(Beads(classes=("6nm",), diameters_nm=(6.0,), working_nm=0.5))
+    assert not learns_from_clicks(Mitochondria(held_out=0.0)), "outlines are all there are"
 
 
 def test_asking_another_task_for_a_learning_curve_is_refused():

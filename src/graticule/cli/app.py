@@ -101,9 +101,9 @@ def run(words: Sequence[str]) -> int:
 
 def _is_the_inputs_fault(error: Exception) -> bool:
     """An OSError that names a file is: it is missing, a folder, not readable, or its disk is full."""
-    if isinstance(error, OSError):
-        return error.filename is not None
-    return isinstance(error, GraticuleError | CycloptsError)
+    if isinstance(error, GraticuleError | CycloptsError):
+        return True
+    return isinstance(error, OSError) and error.filename is not None
 
 
 def _in_words(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from graticule.cli.options import COMMON, Channel, Common, Device, Out, PointsUnit, SpacingUm
-from graticule.cli.task_flags import app_of_kinds
+from graticule.cli.task_flags import CHOSEN, app_of_kinds
 from graticule.cli.train import Preset, SettingsFile, described
 from graticule.cli.voice import Voice
 from graticule.tasks import TASKS
@@ -162,5 +162,5 @@ def _pooled_facts(done: CrossValidation, of: str) -> dict[str, dict[str, float]]
 
 
 cross_validate = app_of_kinds(
-    "cross-validate", "How right a model will be on the next specimen.", cross_validate_task, TASKS
+    "cross-validate", "How right a model will be on the next specimen.", cross_validate_task, TASKS, without=CHOSEN
 )

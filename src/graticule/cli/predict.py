@@ -68,7 +68,7 @@ def predict(
     memory
         What the program may take at its peak, e.g. 2GB: blocks are made to fit.
     resume
-        Go on with a run that was stopped: same command, plus this.
+        Go on with a run that was stopped: same command, plus this. Images that it had finished are left as they are.
     dry_run
         Only say what would be done: blocks, memory, room on disk, time (one block is computed to measure it).
     """
@@ -114,7 +114,8 @@ def _each(voice: Voice, files: Sequence[Path], job: Job, do: Any) -> int:
             failed[str(file)] = str(error)
             voice.complain(str(error))
     if len(files) > 1 and failed:
-        voice.complain(f"{len(failed)} of {len(files)} images could not be done; the others were")
+        others = "; the others were" if done else ""
+        voice.complain(f"{len(failed)} of {len(files)} images could not be done{others}")
     voice.finish({"images": done, "failed": failed})
     return 2 if failed else 0
 

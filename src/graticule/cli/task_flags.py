@@ -14,6 +14,9 @@ from graticule.settings import descriptions
 
 Command = Callable[..., Any]
 
+CHOSEN = ("thresholds", "threshold")
+"""Settings that every training chooses on what it holds out: to give them would change nothing."""
+
 
 def app_of_kinds(
     name: str, summary: str, command: Command, kinds: Mapping[str, type[Any]], without: Sequence[str] = ()

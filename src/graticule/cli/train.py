@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from graticule.cli.options import COMMON, Channel, Common, Device, Out, PointsUnit, SpacingUm
-from graticule.cli.task_flags import app_of_kinds
+from graticule.cli.task_flags import CHOSEN, app_of_kinds
 from graticule.cli.voice import Voice
 from graticule.errors import SettingsError
 from graticule.tasks import TASKS
@@ -49,7 +49,8 @@ def train_task(
     learning_curve: Annotated[
         bool,
         Parameter(
-            negative=(), help="Of clicks: also how many that are left out are found from fewer; six more trainings."
+            negative=(),
+            help="Of clicks: also how many that are left out are found from fewer; up to six more trainings.",
         ),
     ] = False,
     device: Device = "auto",
@@ -183,4 +184,4 @@ def to_plain_settings(task: Any) -> dict[str, Any]:
     return to_plain(task)
 
 
-train = app_of_kinds("train", "Learn from annotated images: one model file.", train_task, TASKS)
+train = app_of_kinds("train", "Learn from annotated images: one model file.", train_task, TASKS, without=CHOSEN)

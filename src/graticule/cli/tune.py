@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from graticule.cli.options import COMMON, Channel, Common, Device, Out, PointsUnit, SpacingUm
-from graticule.cli.task_flags import app_of_kinds
+from graticule.cli.task_flags import CHOSEN, app_of_kinds
 from graticule.cli.train import Preset, SettingsFile, described
 from graticule.cli.voice import Voice
 from graticule.tasks import TASKS
@@ -98,4 +98,4 @@ def tune_task(
 SEARCHED = {name: kind for name, kind in TASKS.items() if getattr(kind, "searched", None)}
 """Tasks that say what is worth a search: those that hold out images to choose by."""
 
-tune = app_of_kinds("tune", "Search for the settings that learn best.", tune_task, SEARCHED)
+tune = app_of_kinds("tune", "Search for the settings that learn best.", tune_task, SEARCHED, without=CHOSEN)

@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 
 from graticule.image import Array, Floats
+from graticule.inference.windows import STEPS
 from graticule.task import Forward
 
 D4 = tuple(product(range(4), (False, True)))
@@ -24,6 +25,18 @@ def averaged(forwards: Sequence[Forward]) -> Forward:
         return total / np.float32(len(forwards))
 
     return mean if len(forwards) > 1 else forwards[0]
+
+
+def in_steps(forward: Forward) -> Forward:
+    """`forward` in whole 255ths, as windows that are blended have to be: kept or computed anew, they are then the same."""
+
+    def rounded(batch: Floats) -> Floats:
+        maps = forward(batch) * np.float32(STEPS)
+        np.rint(maps, out=maps)
+        maps /= np.float32(STEPS)
+        return maps
+
+    return rounded
 
 
 def symmetric(forward: Forward, vector: int | None, views: Sequence[tuple[int, bool]] = D4) -> Forward:

@@ -32,7 +32,7 @@ def binomial_expectation(positive: Tensor, unlabelled: Tensor, prior: float, *, 
         Lambda of the paper's equation 1.
     """
     _check(positive, unlabelled, prior)
-    count = unlabelled.numel()
+    count, unlabelled = unlabelled.numel(), _where_doubles_are(unlabelled)
     k = torch.arange(count + 1, dtype=torch.float64, device=unlabelled.device)
     total = torch.tensor(float(count), dtype=torch.float64, device=unlabelled.device)
     choose = torch.lgamma(total + 1) - torch.lgamma(k + 1) - torch.lgamma(total - k + 1)
@@ -40,7 +40,12 @@ def binomial_expectation(positive: Tensor, unlabelled: Tensor, prior: float, *, 
     implied = poisson_binomial(unlabelled.double().sigmoid())
     # Per window, so that the weight means the same whatever the size of the batch.
     penalty = -(implied * expected).sum() / count
-    return -logsigmoid(positive).mean() + weight * penalty.to(positive.dtype)
+    return -logsigmoid(positive).mean() + weight * penalty.to(positive)
+
+
+def _where_doubles_are(values: Tensor) -> Tensor:
+    """Apple's GPUs have no double precision; so few numbers are soon elsewhere."""
+    return values.cpu() if values.device.type == "mps" else values
 
 
 def poisson_binomial(probability: Tensor) -> Tensor:

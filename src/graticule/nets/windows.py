@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from graticule.errors import SettingsError
+
 STRIDE = 2
 STEM = 6
 """Voxels a side of the first kernel: with a stride of 2, it and even windows have one middle."""
@@ -87,7 +89,9 @@ def kernels_for(window: int, layers: int) -> tuple[int, ...]:
     left = (window - STEM) // STRIDE + 1 - (layers - 2) * (KERNEL - 1)
     if window % 2 or left < 1:
         smallest = STEM + STRIDE * (layers - 2) * (KERNEL - 1)
-        raise ValueError(f"{layers} layers need an even window of {smallest} voxels or more, not {window}")
+        raise SettingsError(
+            f"window_px is {window}; a network of {layers} layers needs an even number from {smallest + smallest % 2} on"
+        )
     return (STEM, *[KERNEL] * (layers - 2), left)
 
 

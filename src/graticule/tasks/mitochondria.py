@@ -110,7 +110,7 @@ class Mitochondria:
         Of each level of the network. Between levels resolution is halved, along the axes that are finest.
     window_px
         Sides of the windows that the network is shown, one number or one for each axis; empty: 1024 in planes, 256 in
-        volumes, or the like.
+        volumes, or the like. Windows of fewer sections than `three_ways` needs are looked at one way.
     overlap_px
         Voxels that neighbouring windows share, where their answers are averaged with weights that fall off towards each
         window's edge. Empty: 128 in planes, 64 in volumes, or the like.
@@ -584,8 +584,7 @@ class Mitochondria:
         """Of a disc or ball of the least diameter, on the working grid."""
         if not self.min_object_um or not self.working_nm:
             return 0
-        share = np.pi / (4 if self._ndim == 2 else 6)
-        return ceil(share * self.min_object_um**self._ndim / prod(self.grid.spacing_um))
+        return voxels_of(self.min_object_um, self.grid.spacing_um)
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -601,6 +600,12 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """Settings by name. `accelerator` is the longer recipe, for volumes; it wants a GPU. `demo` is for a first look."""
+
+
+def voxels_of(diameter_um: float, spacing_um: Sequence[float]) -> int:
+    """Of a disc or ball, on a grid of as many dimensions as there are spacings."""
+    share = np.pi / (4 if len(spacing_um) == 2 else 6)
+    return ceil(share * diameter_um ** len(spacing_um) / prod(spacing_um))
 
 
 def cores(numbers: Array, reach: tuple[int, ...]) -> Array:
@@ -643,7 +648,8 @@ def median_diameter_um(examples: Sequence[Example]) -> float:
 
 def _volumes_um(example: Example) -> Array:
     """Of every object of an example: its area in µm² or volume in µm³."""
-    sizes = np.bincount(instances.objects_of(example).ravel())[1:]
+    _, numbers = instances.small(instances.objects_of(example))
+    sizes = np.bincount(numbers.ravel())[1:]
     return np.asarray(sizes[sizes > 0] * prod(example.image.spacing_um))
 
 

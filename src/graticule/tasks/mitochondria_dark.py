@@ -20,7 +20,7 @@ from graticule.image import Array, Floats, Image
 from graticule.metrics import instances, overlap
 from graticule.results import Labels, Result
 from graticule.task import Forward, Grid, Levels, Regions, Scores, Weights
-from graticule.tasks.mitochondria import Mitochondria
+from graticule.tasks.mitochondria import Mitochondria, voxels_of
 
 STEPS = 255
 TILE = (64, 512, 512)
@@ -141,7 +141,7 @@ def baseline(task: Mitochondria, examples: Sequence[Example]) -> MitochondriaDar
                 dark=dark,
                 smooth_um=smooth_um,
                 reach_px=(0,) * (3 - len(reach)) + reach,
-                min_voxels=task.regions.min_voxels,
+                min_voxels=voxels_of(task.min_object_um, spacing_um.tolist()),
             )
             found = [_everywhere(one, example) for example in examples]
             chosen = one.calibrate(found, examples)

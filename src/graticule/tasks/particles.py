@@ -22,6 +22,7 @@ from graticule.arrays.grouping import equalised_at, merged, recentred
 from graticule.arrays.intensity import levels as levels_of
 from graticule.arrays.peaks import find_peaks, suppress
 from graticule.arrays.resample import to_spacing
+from graticule.box import round_up
 from graticule.errors import AnnotationError, FormatError, SettingsError
 from graticule.example import Example
 from graticule.image import Array, Floats, Image
@@ -226,11 +227,13 @@ class Particles:
         recentring = (2 * LIT_WITHIN + DRIFT) if self.recentre else 0.0
         merging = (4 * SMOOTHING + self.suppression + 2 * self.merge + recentring) * self._diameter_um / spacing
         reach = around + max(int(merging) + 1, self._stride * (self._equalised_reach + 2))
+        # What pads inside depends on where it begins: pieces that are seen together lie alike whatever the tiles are.
+        multiple = RUN_CELLS.get(self.dimensions, 1) * self._stride if self.net == "efficientnet-b0" else 8
         return Grid(
             spacing_um=(spacing,) * self.dimensions,
             tile=(256, 384, 384) if self.dimensions == 3 else (2048,) * 2,
-            halo=(-(-reach // 8) * 8,) * self.dimensions,
-            multiple=8,
+            halo=(round_up(reach, multiple),) * self.dimensions,
+            multiple=multiple,
             stride=self._stride,
             bytes_per_voxel=48,
         )
@@ -425,6 +428,7 @@ class Particles:
         task = replace(task, match_nm=task.match_nm or (task.diameters_nm[0] / 2,))
         task = replace(task, window_nm=task.window_nm or round(task.diameters_nm[0] * 4 / 3, 3))
         task = replace(task, least_light=task.least_light or task._faintest(examples))
+        task = task if task.count else task._with_count(examples)
         return task if task.prior else task._with_prior(examples)
 
     def permissive(self) -> Self:
@@ -511,31 +515,36 @@ class Particles:
                 )
         return max(0.0, round(float(np.sort(light)[len(light) // 10]), 4))
 
+    def _with_count(self, examples: Sequence[Example]) -> Self:
+        polarity: Literal["dark", "bright"] = "dark" if self.polarity == "dark" else "bright"
+        estimate = count_of(examples, self.diameters_nm[0], polarity)
+        each = [round(value / len(examples), 2) for value in (estimate.value, estimate.low, estimate.high)]
+        return replace(self, count=each[0], count_interval=(each[1], each[2]))
+
     def _with_prior(self, examples: Sequence[Example]) -> Self:
-        task = self
-        if not task.count:
-            polarity: Literal["dark", "bright"] = "dark" if self.polarity == "dark" else "bright"
-            estimate = count_of(examples, self.diameters_nm[0], polarity)
-            each = [round(value / len(examples), 2) for value in (estimate.value, estimate.low, estimate.high)]
-            task = replace(task, count=each[0], count_interval=(each[1], each[2]))
         clicks = sum(len(e.truth) for e in examples if isinstance(e.truth, Points))
+        if round(self.count * len(examples)) < clicks:
+            raise SettingsError(
+                f"found a count of {self.count:g} particles in an image, and {clicks} clicks in {len(examples)}; need at least "
+                "as many particles as clicks; leave out --count to have it estimated"
+            )
         cells, voxels = 0.0, 0.0
-        for ready, region in task._regions(examples):
+        for ready, region in self._regions(examples):
             assert isinstance(ready.truth, Points)
             cells += sum(
-                _near(region, place, task._reach_px) for place in ready.image.to_voxels(ready.truth.position_um)
+                _near(region, place, self._reach_px) for place in ready.image.to_voxels(ready.truth.position_um)
             )
             voxels += float(region.sum())
         each_voxels = max(cells / clicks, 1.0)
-        left = max(task.count * len(examples) - clicks, 0.0)
+        left = max(self.count * len(examples) - clicks, 0.0)
         complete = all(example.complete is not None for example in examples)
         prior = 0.0 if complete else left * each_voxels / max(voxels - clicks * each_voxels, 1.0)
         if prior >= 1:
             raise SettingsError(
-                f"found a count of {task.count:g} particles of {task.diameters_nm[0]:g} nm, which would fill more than the "
+                f"found a count of {self.count:g} particles of {self.diameters_nm[0]:g} nm, which would fill more than the "
                 "image; need a smaller --count or --diameters-nm"
             )
-        return replace(task, prior=float(np.clip(prior, LEAST_PRIOR, MOST_PRIOR)))
+        return replace(self, prior=float(np.clip(prior, LEAST_PRIOR, MOST_PRIOR)))
 
     @property
     def _reach_px(self) -> float:

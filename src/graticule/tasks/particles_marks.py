@@ -77,8 +77,8 @@ def look_of(examples: Sequence[Example], diameter_nm: float | None = None) -> tu
 
 
 def _ladder(examples: Sequence[Example]) -> Array:
-    """Diameters in µm, from three voxels to half of the smallest image."""
-    finest = max(max(e.image.spacing_um) for e in examples)
+    """Diameters in µm, from three voxels (where they are finest) to half of the smallest image."""
+    finest = max(min(e.image.spacing_um) for e in examples)
     widest = min(n * s for e in examples for n, s in zip(e.image.shape, e.image.spacing_um, strict=True)) / 2
     if widest <= 3 * finest:
         raise FormatError("found images too small to measure a particle in; give its size with --diameters-nm")
@@ -120,4 +120,8 @@ def count_of(examples: Sequence[Example], diameter_nm: float, polarity: Polarity
             apart = np.linalg.norm(places[None] - clicks[:, None], axis=2)
             near = np.where(apart <= FINE / 2, heights[None], -np.inf).max(axis=1)
             marked.append(np.where(np.isfinite(near), near, 0.0))
+    if not marked:
+        raise FormatError(
+            "found no spot in the images: they are all alike; need images that show the clicked particles"
+        )
     return count_like(np.concatenate(marked), np.concatenate(candidates))

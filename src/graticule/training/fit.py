@@ -122,12 +122,14 @@ class _Training:
         torch.manual_seed(seed)
         self.network: nn.Module = task.network()
         precision = "bf16-mixed" if choose_precision(device, self.network) == "bf16" else "32-true"
-        self.fabric = Fabric(accelerator=device.partition(":")[0], devices=1, precision=precision)
+        kind, _, number = device.partition(":")
+        self.fabric = Fabric(accelerator=kind, devices=[int(number)] if number else 1, precision=precision)
         if start is not None:
             self.network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in start.items()})
         placed(self.network, self.fabric.device)
         self.average = averaged_model(self.network, self.recipe)
         self.sources = [source_of(task, one) for one in learn]
+        _refuse_nothing_known(self.sources)
         self.where = _Where()
         self.best: Fitted | None = None
 
@@ -176,6 +178,7 @@ class _Training:
         """One epoch of steps; the mean loss."""
         model.train()
         hold_frozen_norms(self.network)
+        torch.manual_seed(seed_of(self.seed, self._past))  # what is dropped out is the same after a restart
         done = self.where.epoch * self.recipe.steps
         losses = []
         for step, batch in enumerate(self._batches(), start=done):
@@ -195,8 +198,7 @@ class _Training:
 
     def _batches(self) -> Iterator[tuple[Floats, Floats, Floats]]:
         """Batches of fresh patches; the next is drawn while the network learns from this one."""
-        past = sum(p.epochs for p in self.recipe.phases[: self.where.phase]) + self.where.epoch
-        draw = partial(draw_batch, self.sources, self.task, (self.seed, past))
+        draw = partial(draw_batch, self.sources, self.task, (self.seed, self._past))
         with ThreadPoolExecutor(1) as ahead:
             coming = ahead.submit(draw, 0)
             for step in range(self.recipe.steps):
@@ -204,6 +206,11 @@ class _Training:
                 if step + 1 < self.recipe.steps:
                     coming = ahead.submit(draw, step + 1)
                 yield batch
+
+    @property
+    def _past(self) -> int:
+        """Epochs before this one, if every phase takes all of its own."""
+        return sum(p.epochs for p in self.recipe.phases[: self.where.phase]) + self.where.epoch
 
     def _examine(self) -> tuple[float, Fitted | None]:
         """The score on the held-out examples, and the model unless an earlier one was better.
@@ -292,6 +299,11 @@ def with_measured(task: Task, weights: Weights, image: Image) -> Weights:
     """`weights`, and what a task measures on each image anew; see `LabelFree`."""
     measured = task.measure(image) if hasattr(task, "measure") else {}
     return {**measured, **weights} if measured else weights
+
+
+def seed_of(*key: int) -> int:
+    """For torch, which takes a single number."""
+    return int(np.random.SeedSequence(key).generate_state(1)[0])
 
 
 def draw_batch(
@@ -403,6 +415,14 @@ def _refuse_unteachable(learn: Sequence[Ready], choose: Sequence[Ready]) -> None
             raise DatasetError(
                 f"found no background in the images to {role} ({names}): every voxel is outlined; add images with some"
             )
+
+
+def _refuse_nothing_known(sources: Sequence[Source]) -> None:
+    if not any(source.area if source.places is None else len(source.places) for source in sources):
+        raise DatasetError(
+            "found nothing to learn from in the part of the images that is looked at; need masks/, if there are any, that mark "
+            "some of it, and something bright in there, if only that is looked at"
+        )
 
 
 def _marked_share(example: Example) -> float:

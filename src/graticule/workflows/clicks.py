@@ -50,25 +50,28 @@ class Step:
 
 
 def learns_from_clicks(task: Task) -> bool:
-    """Whether what is unmarked is unlabelled to it, so that nothing is held out."""
+    """Whether what is unmarked is unlabelled to it."""
     recipe = getattr(task, "recipe", None)
-    return recipe is not None and not recipe.held_out
+    return recipe is not None and recipe.marked > 0
 
 
 def next_windows(
     model: Checkpoint, examples: Sequence[Example], *, count: int = NEXT, device: str = "auto"
 ) -> list[Window]:
-    """The unmarked places that would teach most: the model is undecided there, and they are unlike one another."""
+    """The unmarked places that would teach most: the model is undecided there, and they are unlike one another.
+
+    What lies where annotation is complete is known already.
+    """
     permissive = Checkpoint(model.task.permissive(), model.weights)
     threshold = float(getattr(model.task, "thresholds", (0.5,))[0])
     windows: list[Window] = []
     for example in examples:
-        found, truth = (
-            find(permissive.task, [permissive], ready(permissive.task, example), False, device),
-            example.truth,
-        )
+        anywhere = ready(permissive.task, replace(example, complete=None))
+        found, truth = find(permissive.task, [permissive], anywhere, False, device), example.truth
         assert isinstance(found, Points) and isinstance(truth, Points)
         new = found[_apart(found.position_um, truth.position_um, max(model.task.match_um.values()))]  # type: ignore[attr-defined]
+        if example.complete is not None:
+            new = new[~example.is_complete_at(new.position_um)]
         windows += [
             Window(example.name, tuple(place), float(c))
             for place, c in zip(new.position_um, new.confidence, strict=True)
@@ -87,24 +90,26 @@ def learning_curve(
 ) -> list[Step]:
     """How many clicks that were left out are found after learning from a third of them, and from two thirds.
 
-    Each click is left out once or twice: `FOLDS` trainings on two parts of three, and as many on one. Recall only: what is
-    found besides nobody has marked, so nothing is known of it.
+    Each click is left out once or twice: `FOLDS` trainings on two parts of three, and as many on one, but for those with
+    fewer clicks than `FEWEST`. Recall only: what is found besides nobody has marked, so nothing is known of it. Where
+    annotation is complete is not used either: a click that is left out would be known background there.
     """
+    examples = [replace(example, complete=None) for example in examples]
     marked = [(n, k) for n, example in enumerate(examples) for k in range(_count(example))]
     dealt = np.random.default_rng(seed).permutation(len(marked)) % FOLDS
     steps = []
     for parts in (1, 2):
-        hits = left = learnt = 0
+        hits = left = learnt = trained = 0
         for fold in range(FOLDS):
             kept = np.isin(dealt, [(fold + part) % FOLDS for part in range(parts)])
             if kept.sum() < FEWEST:
                 continue
             found, out = _one_fold(task, examples, [marked[i] for i in np.flatnonzero(kept)], seed + fold, device)
-            hits, left, learnt = hits + found, left + out, learnt + int(kept.sum())
+            hits, left, learnt, trained = hits + found, left + out, learnt + int(kept.sum()), trained + 1
             say(f"learnt from {kept.sum()} clicks: {found} of {out} others found")
         if left:
             low, high = interval(hits, left)
-            steps.append(Step(round(learnt / FOLDS, 1), hits, left, low, high))
+            steps.append(Step(round(learnt / trained, 1), hits, left, low, high))
     return steps
 
 

@@ -16,7 +16,7 @@ from graticule.arrays.resample import planned_shape, with_shape
 from graticule.checkpoint import Checkpoint
 from graticule.errors import CheckpointError
 from graticule.image import SPATIAL, Image
-from graticule.inference import Plan, averaged, make_plan, run, symmetric
+from graticule.inference import Plan, averaged, in_steps, make_plan, run, symmetric
 from graticule.inference.find import Finding, Search
 from graticule.inference.gate import Gate
 from graticule.inference.maps import KeptMaps
@@ -237,8 +237,10 @@ def joint_task(models: Sequence[Checkpoint]) -> Task:
 
 def joint_forward(models: Sequence[Checkpoint], tta: bool, device: str) -> Forward:
     """The mean of the models' maps, over turned and mirrored views if asked for."""
-    forward = averaged([m.task.forward(m.weights, device) for m in models])
-    return symmetric(forward, models[0].task.grid.vector) if tta else forward
+    forward, grid = averaged([m.task.forward(m.weights, device) for m in models]), models[0].task.grid
+    if tta:
+        forward = symmetric(forward, grid.vector)
+    return in_steps(forward) if grid.blended and (tta or len(models) > 1) else forward
 
 
 def _identity(task: Task) -> object:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from graticule.checkpoint import Checkpoint
-from graticule.errors import CheckpointError, FormatError, GraticuleError, SettingsError
+from graticule.errors import CheckpointError, FormatError, GraticuleError, SettingsError, StoreError
 from graticule.image import Image
 from graticule.inference import Plan
 from graticule.inference.gate import Gate
@@ -32,7 +32,7 @@ from graticule.workflows.masks import is_inside, is_single_mask, mask_of, open_m
 from graticule.workflows.predict import is_outlining, joint_task, set_up
 from graticule.workflows.provenance import about_model, fingerprint, made_on
 from graticule.workflows.report import write_report
-from graticule.workflows.results import MAPS, MARK, check_result_folder, resumable_folder, unfinished
+from graticule.workflows.results import MAPS, MARK, check_result_folder, is_begun, resumable_folder, unfinished
 from graticule.workflows.write_found import write_outlines, write_points
 
 NM = 1e-3  # µm
@@ -64,7 +64,7 @@ class Job:
     memory
         Bytes that the whole program may take at its peak; None: what the model's own tiles take.
     resume
-        Go on with what an earlier run of the same job left unfinished.
+        Go on with what an earlier run of the same job left unfinished, and leave what it finished as it is.
     keep_maps
         Leave the maps of every block in the result, under ``maps/``: see `workflows.again`. Nothing else changes.
     """
@@ -200,8 +200,11 @@ def check_job(job: Job, files: Sequence[Path]) -> None:
     if job.mask is not None and is_single_mask(job.mask) and len(files) > 1:
         raise FormatError(f"{job.mask}: found one mask for {len(files)} images; give a folder with a mask of each name")
     assert job.task is not None
-    for file in files:
-        check_result_folder(job.out / image_name(file))
+    folders = [job.out / image_name(file) for file in files]
+    for folder in folders:
+        check_result_folder(folder)
+    if job.resume and not any(is_begun(folder) or (folder / MARK).is_file() for folder in folders):
+        raise StoreError(f"{job.out}: found no unfinished run to resume; leave out --resume to begin one")
 
 
 def predict_file(file: Path, job: Job, progress: Progress | None = None) -> Done:
@@ -229,22 +232,27 @@ def predict_image(
 ) -> Done:
     """Find what the models were made for in `image`, of any size, and write it to ``OUT/NAME``.
 
-    The folder appears whole or not at all; what a run that was stopped has finished lies beside it, to be resumed.
+    The folder appears whole or not at all; what a run that was stopped has finished lies beside it, to be resumed. A job
+    that is resumed leaves alone what is finished, and begins what it had not come to.
     `about` says where image and mask come from, for run.json and to know the same job again.
     """
     from graticule.nets.forward import choose_device
 
     began = time.monotonic()
     setup = set_up(image, job.models, tta=job.tta, device=job.device)
-    size = _begun_size(job.out / name) if job.resume else ()
+    folder = job.out / name
+    size = _begun_size(folder) if job.resume else ()
     laid_out = setup.plan(stored=is_outlining(job.task), memory=budget(job.memory), size=size)
     gate = None if mask is None else Gate(mask, setup.working, job.mask_margin_nm * NM)
     identity = _identity(about or {"image": _about_voxels(image)}, job, laid_out, setup.measured)
     if job.keep_maps:
         identity["maps"] = {"folder": MAPS, **_place(setup.working)}
+    resume = job.resume and is_begun(folder)
+    if job.resume and not resume and (finished := _finished(folder, identity)):
+        return finished
     write = write_outlines if is_outlining(job.task) else write_points
-    folder, many = job.out / name, len(laid_out.blocks) > 1
-    with resumable_folder(folder, identity, resume=job.resume, worth_keeping=many) as store:
+    many = len(laid_out.blocks) > 1
+    with resumable_folder(folder, identity, resume=resume, worth_keeping=many) as store:
         kept = KeptMaps(store.folder / MAPS) if job.keep_maps else None
         found = write(replace(setup, maps=kept), laid_out, store, gate, name, progress)
         facts = {
@@ -256,6 +264,7 @@ def predict_image(
             "plan": {"summary": str(laid_out), **identity["plan"]},
             **found.facts,
             "counts": found.counts,
+            "said": found.said,
             "seconds": round(time.monotonic() - began, 2),
         }
         (store.folder / MARK).write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -265,8 +274,28 @@ def predict_image(
 
 def _begun_size(folder: Path) -> tuple[int, ...]:
     """Of the blocks of a run that is resumed: what memory is left differs a little from run to run, blocks must not."""
-    plan = identity_of(unfinished(folder)).get("plan", {})
+    plan = (identity_of(unfinished(folder)) if is_begun(folder) else _facts_of(folder)).get("plan", {})
     return tuple(plan.get("block", ()))
+
+
+def _finished(folder: Path, identity: Mapping[str, Any]) -> Done | None:
+    """The result in `folder`, if it is that of the same job."""
+    facts, wanted = _facts_of(folder), json.loads(json.dumps(identity))
+    if "said" not in facts or any(facts.get(key) != wanted[key] for key in wanted.keys() - {"plan"}):
+        return None
+    if any(facts["plan"].get(key) != value for key, value in wanted["plan"].items()):
+        return None
+    said = f"{facts['said']}, finished before"
+    return Done(image=folder.name, folder=folder, counts=facts["counts"], said=said, seconds=facts["seconds"])
+
+
+def _facts_of(folder: Path) -> dict[str, Any]:
+    """What run.json of a result says; nothing if there is none."""
+    try:
+        facts: dict[str, Any] = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        return facts
+    except (OSError, ValueError):
+        return {}
 
 
 def plan_file(file: Path, job: Job) -> tuple[Image, Plan, Estimate]:

@@ -10,6 +10,7 @@ import numpy as np
 from graticule.arrays.resample import to_spacing
 from graticule.example import Example
 from graticule.image import Image
+from graticule.metrics import instances
 from graticule.results import Labels
 from graticule.task import Task
 from graticule.training import Ready
@@ -31,7 +32,9 @@ def ready(task: Task, example: Example) -> Ready:
     complete = None if example.complete is None else brought(example.complete)
     truth = example.truth
     if isinstance(truth, Labels):
-        truth = Labels(brought(truth.image))
+        # Names of objects may be larger than what a filter counts exactly with; that they differ is all that is learnt from.
+        _, small = instances.small(np.asarray(truth.image.data[...]))
+        truth = Labels(brought(replace(truth.image, data=small)))
     margin = tuple(h // 2 for h in task.grid.halo)  # what lies further off is seen only faintly
     return Ready(
         _to_complete(replace(example, image=image, truth=truth, complete=complete), margin), levels_for(task, image)

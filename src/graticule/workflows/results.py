@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from graticule.errors import FormatError
-from graticule.inference.store import Store, begun
+from graticule.inference.store import IDENTITY, Store, begun
 from graticule.io.atomic import swap
 
 MARK = "run.json"
@@ -109,6 +109,11 @@ def resumable_folder(
 def unfinished(folder: Path) -> Path:
     """Where the result that will be `folder` lies until it is whole."""
     return folder.with_name(f".{folder.name}.unfinished")
+
+
+def is_begun(folder: Path) -> bool:
+    """Whether a run that was stopped has left something to resume."""
+    return (unfinished(folder) / IDENTITY).is_file()
 
 
 def _is_replaceable(folder: Path) -> bool:
