@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from graticule.checkpoint import Checkpoint
+from graticule.cli.options import COMMON
+from graticule.cli.train import _stoppable
+from graticule.cli.voice import Voice
 from tests.cli.conftest import TINY
 from tests.cli.test_app import SOURCE
 
@@ -117,6 +120,17 @@ def test_ctrl_c_says_how_to_go_on(graticule, discs, tmp_path):
     assert "--resume" in process.stderr
     assert "graticule: stopped" in process.stderr
     assert "beginning anew" in graticule("train", "beads", discs, "-o", "m", *TINY).err
+
+
+def test_ctrl_c_before_there_is_a_model_promises_none(tmp_path, capsys):
+    voice, model = Voice(COMMON), tmp_path / "m.safetensors"
+    (tmp_path / "m.safetensors.training").touch()
+    for there, said in ((False, "there is no model yet; the same command with --resume goes on"), (True, "and works")):
+        if there:
+            model.touch()
+        with pytest.raises(KeyboardInterrupt), _stoppable(voice, model):
+            raise KeyboardInterrupt
+        assert said in capsys.readouterr().err
 
 
 def killed_after(epochs, dataset, folder, model, how=signal.SIGKILL):

@@ -183,14 +183,18 @@ def test_labels_are_truth_as_well_and_asked_for_by_name_where_both_are(folder):
     assert np.array_equal(truth.image.data, PIXELS > 99)
     (folder / "points" / "S2.csv").unlink()
     assert isinstance(dataset.load(folder).examples[1].truth, Labels)
-    with pytest.raises(DatasetError, match=r"1 of 2 images without annotation in points/ \(S2\)"):
+    for path in (folder / "points" / "S1.csv", *(folder / "labels").glob("S2.*")):
+        path.unlink()
+    with pytest.raises(DatasetError, match=r"1 of 2 images .* that is 0 everywhere as labels/S2\.tif"):
+        dataset.load(folder)
+    with pytest.raises(DatasetError, match=r"2 of 2 images without annotation in points/ \(S1, S2\)"):
         dataset.load(folder, truth="points")
 
 
 def test_images_without_annotation_are_all_named_with_two_ways_out(folder):
     for path in (folder / "points").iterdir():
         path.unlink()
-    message = r"found 2 of 2 images without annotation .*\(S1, S2\).*unlabelled/.*x_um,y_um,class as points/S1\.csv"
+    message = r"found 2 of 2 images without annotation .*\(S1, S2\).*unlabelled/.*x_um,y_um,class .*as points/S1\.csv"
     with pytest.raises(DatasetError, match=message):
         dataset.load(folder)
 

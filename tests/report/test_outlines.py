@@ -33,6 +33,16 @@ def test_the_outline_is_drawn_where_the_mask_ends(tmp_path):
     assert 0.001 < changed.mean() < 0.1
 
 
+def test_objects_that_touch_have_outlines_of_their_own(tmp_path):
+    image, mask, _ = scene((300, 300))
+    halves = np.asarray(mask.data) * (1 + (np.indices((300, 300))[1] > 150)).astype(np.uint8)
+    draw_outlines(image, mask, tmp_path / "one.png")
+    draw_outlines(image, Image(halves, "yx", (0.01, 0.01)), tmp_path / "two.png")
+    one, two = (np.asarray(Picture.open(tmp_path / f"{name}.png")).astype(int) for name in ("one", "two"))
+    rows, columns = np.nonzero(np.abs(one - two).sum(axis=2) > 30)
+    assert np.ptp(rows) > 150 and np.ptp(columns) < 20, "a line from top to bottom between the halves"
+
+
 def test_a_coarser_mask_is_drawn_on_the_image(tmp_path):
     image, mask, confidence = scene((12, 200, 240))
     coarse = Image(mask.data[::2, ::2, ::2], "zyx", (0.02,) * 3)

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from graticule.arrays.intensity import levels
 from graticule.box import round_up
 from graticule.checkpoint import Checkpoint
-from graticule.errors import SettingsError
+from graticule.errors import FormatError, SettingsError
 from graticule.example import Example
 from graticule.image import Image
 from graticule.inference import make_plan, run
@@ -258,6 +258,15 @@ def test_averaged_over_models_or_turned_views_blocks_are_the_whole(tmp_path, mod
     assert numbers.max() > 10
     np.testing.assert_array_equal(sure, sure_too)
     np.testing.assert_array_equal(numbers, numbers_too)
+
+
+def test_an_image_that_is_all_alike_is_refused(learnt):
+    fitted, shown = learnt
+    blank = replace(shown.image, data=np.full(shown.image.shape, 100, np.uint8))
+    with pytest.raises(
+        FormatError, match=r"voxels are all alike \(100\), but for specks; need one that shows something"
+    ):
+        predict(blank, Checkpoint(fitted.task, fitted.weights), device="cpu")
 
 
 def test_names_of_objects_may_be_any_whole_numbers():

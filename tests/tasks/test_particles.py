@@ -413,6 +413,11 @@ def test_clicks_outside_the_image_are_refused(example):
         Particles().resolve([replace(example, truth=outside)])
 
 
+def test_a_diameter_smaller_than_a_voxel_is_refused(example):
+    with pytest.raises(SettingsError, match=r"found a diameter of 10 nm, and voxels of .* is --diameters-nm in nm"):
+        Particles(diameters_nm=(10.0,), polarity="bright", count=8).resolve([example])
+
+
 def test_a_window_larger_than_the_volume_is_refused(example):
     with pytest.raises(FormatError, match=r"need an image larger than a window; are the voxel size and --diameters-nm"):
         Particles(diameters_nm=(60_000.0,), polarity="bright", count=8).resolve([example])
@@ -456,7 +461,16 @@ def test_labels_two_classes_and_mixed_dimensions_are_refused(example):
 
 
 def test_impossible_settings_are_refused():
-    for wrong in ({"window_px": 23}, {"patch_px": 20}, {"count": -1.0}, {"thresholds": (0.1, 0.2)}):
+    for wrong in (
+        *({"window_px": 23}, {"patch_px": 20}, {"count": -1.0}, {"thresholds": (0.1, 0.2)}, {"thresholds": (2.0,)}),
+        *(
+            {"diameters_nm": (-100.0,)},
+            {"diameters_nm": (0.0,)},
+            {"learning_rate": -1.0},
+            {"marked": 2.0},
+            {"marked": 0.0},
+        ),
+    ):
         with pytest.raises(SettingsError, match="need"):
             Particles(**wrong)
     with pytest.raises(SettingsError, match="multiple of 8"):

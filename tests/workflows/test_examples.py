@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from graticule.errors import DatasetError
+from graticule.errors import AnnotationError, DatasetError
 from graticule.example import Example
 from graticule.image import Image
 from graticule.io.dataset import Dataset
@@ -52,6 +52,12 @@ def test_outlined_classes_are_numbered_as_the_task_numbers_them_and_others_are_b
     assert numbers_for(Tissue(classes=("trachea",)), both) == [[0, 0, 1]]
     with pytest.raises(DatasetError, match="soma"):
         examples_for(Tissue(classes=("soma", "tissue")), both)
+
+
+def test_negative_labels_are_refused_with_the_way_out():
+    image = Image(np.array([[0, 1, -1]], np.int16), "yx", (0.04, 0.04))
+    with pytest.raises(AnnotationError, match=r"labels/a: found the number -1; need 0 for background.*masks/"):
+        examples_for(Tissue(classes=("tissue",)), Dataset("outlined", (Example("a", image, Labels(image)),), ()))
 
 
 @pytest.mark.parametrize("classes", [(), ("cell material",)])

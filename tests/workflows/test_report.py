@@ -56,6 +56,13 @@ def test_the_page_says_where_the_threshold_comes_from_and_how_to_cite(tmp_path: 
     assert "trained on 3 annotated images" in said and "resampled to 0.6 nm per voxel" in said
 
 
+def test_a_model_that_learnt_from_all_images_is_not_said_to_have_held_any_out(tmp_path: Path) -> None:
+    made = {"learnt_from": ["a", "b"], "chosen_on": ["a", "b"], "score": None, "time": "then"}
+    said = words(predicted(tmp_path, scattered(4, shape=(160, 192)).image, made=made))
+    assert "0.1 for 6nm; no images were held out to choose it on" in said
+    assert "not used for learning" not in said and "did not learn from" not in said
+
+
 def test_nothing_found_is_a_result_with_a_warning(tmp_path: Path) -> None:
     blank = Image(np.full((96, 96), 180, np.uint8), "yx", (0.0006, 0.0006))
     said = words(predicted(tmp_path, blank))

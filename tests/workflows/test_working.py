@@ -14,8 +14,10 @@ from graticule.example import Example
 from graticule.image import Image
 from graticule.results import Labels
 from graticule.task import DRAWN, Grid, Regions
+from graticule.tasks import LogBeads
 from graticule.workflows.predict import plan, predict, set_up
 from graticule.workflows.ready import ready
+from graticule.workflows.working import on_grid
 
 FINER = 3
 
@@ -54,6 +56,18 @@ class Drawn:
 def spots(shape=(90, 110), seed=0):
     smooth = gaussian_filter(np.random.default_rng(seed).normal(size=shape), 3)
     return Image(np.where(smooth > 0.08, 200, 0).astype(np.uint8), "yx", (0.5, 0.5), (1.0, 2.0))
+
+
+@pytest.mark.parametrize(("spacing_um", "refused"), [((0.1, 0.1), True), ((0.09, 0.009), False), ((5.0, 5.0), True)])
+def test_an_image_far_coarser_than_a_task_works_on_is_refused_before_it_fills_the_memory(spacing_um, refused):
+    """A unit was mistaken for another, or a model for another one."""
+    task = LogBeads(classes=("6nm",), diameters_nm=(6,), match_nm=(5,), working_nm=8.0, thresholds=(0.1,))
+    image = Image(np.zeros((40, 50), np.uint8), "yx", spacing_um)
+    if not refused:
+        assert on_grid(task, image).shape == (450, 56)
+        return
+    with pytest.raises(FormatError, match=r"this model works on 0\.008 µm, more than 10 times as fine.*--spacing-um"):
+        on_grid(task, image)
 
 
 @pytest.mark.parametrize("side", [512, 64, 30])

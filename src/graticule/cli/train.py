@@ -157,7 +157,8 @@ def _stoppable(voice: Voice, model: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if model.with_name(model.name + ".training").is_file():
-            voice.say(f"{model} is the best so far, and works; the same command with --resume goes on")
+            so_far = f"{model} is the best so far, and works" if model.is_file() else "there is no model yet"
+            voice.say(f"{so_far}; the same command with --resume goes on")
         raise
 
 

@@ -148,9 +148,11 @@ def make_plan(
 
 def _check_fits(image: Image, grid: Grid) -> None:
     if grid.spacing_um and image.ndim != len(grid.spacing_um):
+        of_planes = "planes; choose one plane, or a model made for volumes"
+        of_volumes = "volumes; give the whole stack, or a model made for planes"
         raise FormatError(
-            f"found an image with axes {image.axes!r} and shape {image.shape}; this model works in {len(grid.spacing_um)}D; "
-            "choose one plane, or a model made for volumes"
+            f"found an image with axes {image.axes!r} and shape {image.shape}; this model is for "
+            f"{of_planes if len(grid.spacing_um) == 2 else of_volumes}"
         )
     # Only what a task draws itself comes with the channels that it asks for.
     if len(image.axes) != image.ndim and image.data.shape[0] != grid.channels:

@@ -88,7 +88,7 @@ def _question(count: int, names: tuple[str, ...], path: Source) -> str:
         )
     return (
         f"{path}: found {count} channels; need one; pass --channel N with N among {_choices(count, names)}, or mean; "
-        "if they are slices of a stack, pass --axes zyx"
+        "if they are slices of a stack, pass --axes zyx or, of a dataset, write axes: zyx into dataset.yaml"
     )
 
 

@@ -341,11 +341,16 @@ def _unannotated(folder: Path, files: Files, truth: Truth | None) -> list[Datase
     if not bare:
         return []
     where = f"{truth}/" if truth else "points/ or labels/"
+    if any(files.truth(name, truth) == "labels" for name in files.images):
+        empty = f"an image of the same size that is 0 everywhere as labels/{bare[0]}.tif"
+    else:
+        empty = (
+            f"a table with the single line x_um,y_um,class (of volumes x_um,y_um,z_um,class) as points/{bare[0]}.csv"
+        )
     return [
         DatasetError(
             f"{folder}: found {len(bare)} of {len(files.images)} images without annotation in {where} ({_some(bare)}); "
-            "need one for each; move them to unlabelled/, or, where there is nothing to mark, add a table with the "
-            f"single line x_um,y_um,class as points/{bare[0]}.csv"
+            f"need one for each; move them to unlabelled/, or, where there is nothing to mark, add {empty}"
         )
     ]
 

@@ -113,12 +113,13 @@ def _check_axes(axes: str, lengths: Sequence[int], path: Source) -> None:
     if any(axis not in "czyxst" for axis in axes) or not {"y", "x"} <= set(axes) or len(set(axes)) < len(axes):
         raise FormatError(
             f"{path}: found {len(axes)} dimensions ({shape}) and no word on what they are; need their meaning; pass "
-            f"--axes, e.g. --axes {_completed(axes)}"
+            f"e.g. --axes {_completed(axes)} or, of a dataset, write axes: {_completed(axes)} into dataset.yaml"
         )
     if "t" in axes:
         raise FormatError(
             f"{path}: found {lengths[axes.index('t')]} time points ({shape}, axes {axes}); need a single one; save "
-            f"the one you want as its own file, or, if they are slices of a stack, pass --axes {axes.replace('t', 'z')}"
+            f"the one you want as its own file, or, if they are slices of a stack, pass --axes {axes.replace('t', 'z')}, "
+            f"or write axes: {axes.replace('t', 'z')} into dataset.yaml"
         )
     if {"c", "s"} <= set(axes):
         raise FormatError(

@@ -89,13 +89,22 @@ def _outline(axes: Axes, labels: Image, share: float, shape: tuple[int, ...], ki
     """At the resolution of the picture, whatever that of the labels is."""
     voxels = _sampled(labels, share, shape)
     for number, _ in enumerate(kinds, start=1):
-        mask = voxels == number if len(kinds) > 1 else voxels != 0
+        mask = voxels == number if len(kinds) > 1 else _apart(voxels)
         if mask.any() and not mask.all():
             axes.contour(mask, levels=[0.5], colors=CLASS_COLOURS[(number - 1) % len(CLASS_COLOURS)], linewidths=1.3)
         elif mask.all():
             _say(axes, f"all {kinds[number - 1]}")
     if not voxels.any():
         _say(axes, f"no {' or '.join(kinds)}")
+
+
+def _apart(voxels: Array) -> Array:
+    """``(h, w)``: in an object, but for a line between two that touch, so that each has an outline of its own."""
+    mask: Array = voxels != 0
+    across, down = (np.zeros(voxels.shape, bool) for _ in range(2))
+    across[:, :-1] = (voxels[:, :-1] != voxels[:, 1:]) & mask[:, :-1] & mask[:, 1:]
+    down[:-1] = (voxels[:-1] != voxels[1:]) & mask[:-1] & mask[1:]
+    return mask & ~across & ~down
 
 
 def _say(axes: Axes, words: str) -> None:

@@ -24,7 +24,7 @@ from scipy import ndimage
 from graticule.arrays.intensity import between_ends
 from graticule.arrays.regions import CORE, RIM, STEPS, tidy
 from graticule.box import round_up
-from graticule.errors import SettingsError
+from graticule.errors import FormatError, SettingsError
 from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.metrics import instances, overlap
@@ -387,7 +387,18 @@ class Mitochondria:
         }
 
     def prepare(self, pixels: Array, levels: Levels) -> Floats:
-        """``(1, *space)``: grey levels from the darkest to the brightest percent to -1 … 1; specks may lie a little beyond."""
+        """``(1, *space)``: grey levels from the darkest to the brightest percent to -1 … 1; specks may lie a little beyond.
+
+        Raises
+        ------
+        FormatError
+            If the image is all alike, but for specks.
+        """
+        if levels.high <= levels.low:
+            raise FormatError(
+                f"found an image whose voxels are all alike ({levels.low:g}), but for specks; need one that shows something; "
+                "crop what is blank"
+            )
         return between_ends(pixels, levels)[None]
 
     def network(self, *, parts: int = 1, deep: int = 0) -> Any:

@@ -212,6 +212,18 @@ class Particles:
             raise SettingsError(
                 f"found count {self.count:g} and window_nm {self.window_nm:g}; need numbers above 0, or 0"
             )
+        lengths = (*self.diameters_nm, *self.match_nm)
+        if any(length <= 0 for length in lengths) or self.learning_rate <= 0:
+            raise SettingsError(
+                f"found diameters_nm {self.diameters_nm}, match_nm {self.match_nm} and learning_rate {self.learning_rate:g}; "
+                "need numbers above 0"
+            )
+        shares = {name: getattr(self, name) for name in ("marked", "drop", "company")}
+        if not all(0 <= share <= 1 for share in (*shares.values(), *self.thresholds)) or not self.marked:
+            given = ", ".join(f"{name} {share:g}" for name, share in shares.items())
+            raise SettingsError(
+                f"found {given}, thresholds {self.thresholds}; need 0 to 1 of each, and of marked more than 0"
+            )
         step = 8 if self.net == "efficientnet-b0" else 2
         if self.window_px % step or self.window_px < 16:
             raise SettingsError(f"window_px is {self.window_px}; need a multiple of {step} from 16")
@@ -424,6 +436,12 @@ class Particles:
                 task,
                 polarity=polarity if task.polarity == "auto" else task.polarity,
                 diameters_nm=task.diameters_nm or (diameter_nm,),
+            )
+        finest_nm = max(min(example.image.spacing_um) for example in examples) / NM
+        if task.diameters_nm[0] < finest_nm:
+            raise SettingsError(
+                f"found a diameter of {task.diameters_nm[0]:g} nm, and voxels of {finest_nm:g} nm; need particles larger than "
+                "a voxel; is --diameters-nm in nm, and is the voxel size right?"
             )
         task = replace(task, match_nm=task.match_nm or (task.diameters_nm[0] / 2,))
         task = replace(task, window_nm=task.window_nm or round(task.diameters_nm[0] * 4 / 3, 3))

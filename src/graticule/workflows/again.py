@@ -190,6 +190,7 @@ def write_again(
             },
             **found.facts,
             "counts": found.counts,
+            "said": found.said,
             "seconds": round(time.monotonic() - began, 2),
         }
         (store.folder / MARK).write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -43,6 +43,8 @@ class ImageFacts:
         Where the image holds numbers of cells in place of grey levels: how many, and their median diameter in pixels.
     outlined
         Of labels on grey levels: how large objects are, and how bright.
+    read
+        Whether what is marked could be read.
     """
 
     name: str
@@ -57,6 +59,7 @@ class ImageFacts:
     shares: Mapping[str, float] = field(default_factory=dict)
     cells: tuple[int, float] | None = None
     outlined: OutlineFacts | None = None
+    read: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ def image_facts(name: str, image: Image, example: Example | None, classes: Seque
         outside_mask=outside,
         shares=shares,
         cells=cells,
+        read=example is not None,
         outlined=None if example is None or cells is not None else outline_facts(example, classes),
     )
 
@@ -190,7 +194,7 @@ def image_line(one: ImageFacts) -> str:
     if one.cells is not None:
         seen = f"{one.cells[0]} cells of {one.cells[1]:.3g} pixels (median diameter)"
     objects = ", ".join(f"{count} {name}" for name, count in one.objects.items())
-    marked = shares_said(one.shares) or objects or "nothing"
+    marked = shares_said(one.shares) or objects or ("nothing" if one.read else "could not be read")
     if one.cells is not None and one.shares and objects:
         marked += f" in {objects}"
     said = f"{one.name}: {size} ({one.axes}, {one.dtype}), {spacing} µm per pixel, {seen}, marked: {marked}"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from graticule.errors import DatasetError
+from graticule.errors import AnnotationError, DatasetError
 from graticule.example import Example
 from graticule.io.dataset import Dataset
 from graticule.results import Labels
@@ -20,7 +20,15 @@ def examples_for(task: Task, dataset: Dataset) -> list[Example]:
     """The dataset's examples with the task's classes, in its order; seeming beads of unannotated classes are unknown.
 
     Objects of classes that the task does not look for are left out: they are not what it shall find.
+
+    Raises
+    ------
+    AnnotationError
+        If labels are negative.
+    DatasetError
+        If the task asks for a class that the dataset has not.
     """
+    _refuse_negative(dataset)
     classes = tuple(to_plain(task).get("classes", ()))
     if _is_one_mask(dataset, classes):
         return list(dataset.examples)
@@ -31,6 +39,18 @@ def examples_for(task: Task, dataset: Dataset) -> list[Example]:
             "change --classes, or add them to classes in dataset.yaml"
         )
     return [_with_classes(example, classes, dataset.classes) for example in with_unknown_places(dataset)]
+
+
+def _refuse_negative(dataset: Dataset) -> None:
+    for example in dataset.examples:
+        if not isinstance(example.truth, Labels) or np.dtype(example.truth.image.data.dtype).kind != "i":
+            continue
+        least = int(np.asarray(example.truth.image.data[...]).min(initial=0))
+        if least < 0:
+            raise AnnotationError(
+                f"labels/{example.name}: found the number {least}; need 0 for background and more for what is outlined; mend "
+                "it, and mark what nobody looked at by 0 in masks/"
+            )
 
 
 def _is_one_mask(dataset: Dataset, classes: Sequence[str]) -> bool:

@@ -87,6 +87,8 @@ def outline_line(name: str, one: OutlineFacts) -> str:
     for where, greys in (("inside", one.inside), ("outside", one.outside)):
         if greys:
             parts.append(f"grey {where} {greys[2]:.4g} (5 to 95 %: {greys[0]:.4g} to {greys[-1]:.4g})")
+    if not one.inside:
+        return f"{name}: nothing is outlined; {'; '.join(parts)}" if parts else ""
     return f"{name}: outlined {'; '.join(parts)}" if parts else ""
 
 

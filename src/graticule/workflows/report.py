@@ -212,13 +212,18 @@ def _chosen(run: Mapping[str, Any]) -> str:
     thresholds = ", ".join(f"{value:g} for {kind}" for kind, value in _thresholds(run).items())
     if not thresholds:
         return ""
-    chosen_on = sorted({name for model in run.get("models", ()) for name in model.get("chosen_on", ())})
+    chosen_on = sorted({name for model in run.get("models", ()) for name in _held_out(model)})
     if not chosen_on:
-        return f"Threshold: {thresholds}."
+        return f"Threshold: {thresholds}; no images were held out to choose it on."
     return (
         f"Threshold: {thresholds}; chosen where the score was best on {len(chosen_on)} annotated images that the model did "
         f"not learn from ({', '.join(chosen_on[:6])}{' …' if len(chosen_on) > 6 else ''})."
     )
+
+
+def _held_out(model: Mapping[str, Any]) -> list[str]:
+    """Images that chose the threshold and were not learnt from: none where a model learnt from all there were."""
+    return [name for name in model.get("chosen_on", ()) if name not in model.get("learnt_from", ())]
 
 
 def _steady(found: Points) -> str:
@@ -564,7 +569,7 @@ def methods_of(run: Mapping[str, Any]) -> str:
         said = " × ".join(f"{v:.4g}" for v in (worked if isinstance(worked, list) else [worked]))
         words.append(f"Images were resampled to {said} nm per voxel.")
     thresholds = ", ".join(f"{value:g} ({kind})" for kind, value in _thresholds(run).items())
-    if thresholds and any(model.get("chosen_on") for model in models):
+    if thresholds and any(_held_out(model) for model in models):
         words.append(f"Confidence thresholds ({thresholds}) were fixed on annotated images not used for learning.")
     if run.get("mask"):
         words.append("Only the part of each image inside a mask was analysed.")

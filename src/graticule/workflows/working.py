@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
+
 from graticule.arrays.intensity import levels
 from graticule.arrays.resample import to_spacing
+from graticule.errors import FormatError
 from graticule.image import Image
 from graticule.inference import make_plan
 from graticule.task import DRAWN, Levels, Task
+
+MOST = 10
+"""Times as fine as an image's voxels, by the mean of its axes, that a task's may be."""
 
 
 def is_viewing(task: Task) -> bool:
@@ -26,7 +33,18 @@ def on_grid(task: Task, image: Image) -> Image:
     # Too many axes are said as such, before voxel sizes are compared.
     if view.ndim != len(task.grid.spacing_um or view.spacing_um) or len(view.axes) != view.ndim:
         make_plan(view, task.grid)
+    _refuse_far_too_coarse(view.spacing_um, task.grid.spacing_um)
     return to_spacing(view, task.grid.spacing_um)
+
+
+def _refuse_far_too_coarse(found_um: Sequence[float], needed_um: Sequence[float]) -> None:
+    """What is made of one voxel shows nothing, and would fill the memory; most often a unit or a size is wrong."""
+    if needed_um and prod(found_um) > MOST ** len(needed_um) * prod(needed_um):
+        found, needed = (" x ".join(f"{s:.4g}" for s in dict.fromkeys(spacing)) for spacing in (found_um, needed_um))
+        raise FormatError(
+            f"found voxels of {found} µm; this model works on {needed} µm, more than {MOST} times as fine; need images that "
+            "show as much; is the voxel size right (--spacing-um), and the model one for such images?"
+        )
 
 
 def levels_for(task: Task, working: Image) -> Levels:
