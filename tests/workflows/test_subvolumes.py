@@ -67,6 +67,8 @@ def test_every_object_of_a_result_gets_a_file_and_a_row(result, tmp_path):
 
 
 def test_cubes_of_no_voxel_or_of_too_many_and_other_formats_are_refused(result, tmp_path):
+    with pytest.raises(SettingsError, match="need sides no longer"):
+        subvolumes(result, tmp_path / "cut", side_um=0.25)
     for side in (0.0, 1e-5, 1e3):
         with pytest.raises(SettingsError, match="need more than two voxels"):
             subvolumes(result, tmp_path / "cut", side_um=side)

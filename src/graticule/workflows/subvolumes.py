@@ -44,7 +44,7 @@ def subvolumes(
     Raises
     ------
     SettingsError
-        If the cubes are empty or absurdly large, or in another format.
+        If the cubes are empty, absurdly large or larger than the image, or in another format.
     FormatError
         If the result is of an image with channels.
     """
@@ -61,6 +61,11 @@ def subvolumes(
     if half < 1 or (2 * half + 1) ** image.ndim > MOST_VOXELS:
         raise SettingsError(
             f"found sides of {side_um:g} µm in voxels of {spacing:g} µm; need more than two voxels, fewer than 500"
+        )
+    longest = max(n * s for n, s in zip(image.shape, image.spacing_um, strict=True))
+    if side_um > longest:
+        raise SettingsError(
+            f"found sides of {side_um:g} µm, and an image of {longest:.4g} µm at most; need sides no longer; is it µm?"
         )
     with result_folder(out) as aside, (aside / TABLE).open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
