@@ -62,8 +62,8 @@ def train_task(
     """Learn from the annotated images in DATASET.
 
     A part of the specimens (most tasks: a quarter) is held out to choose when to stop and from which confidence an object
-    counts. The model is written whenever a better one is found, so that a stopped training leaves one that works. Images
-    that dataset.yaml keeps for the test (``split``) are not opened.
+    counts. The model is written whenever a better one is found, so that a training that is stopped later leaves one that
+    works (particles: at the end). Images that dataset.yaml keeps for the test (``split``) are not opened.
 
     Parameters
     ----------
