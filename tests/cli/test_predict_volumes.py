@@ -350,7 +350,7 @@ def test_a_volume_without_voxel_size_is_asked_for_it(graticule, tmp_path):
 
 
 def test_a_model_made_for_planes_refuses_a_volume(graticule, model, volume):
-    assert "2D" in graticule("predict", volume, "--model", model, "-o", "found").complaint
+    assert "this model is for planes" in graticule("predict", volume, "--model", model, "-o", "found").complaint
 
 
 def test_a_method_without_training_is_judged_like_a_model(graticule, tmp_path):

@@ -22,8 +22,13 @@ def test_a_plan_says_what_a_run_will_do():
 
 
 def test_a_volume_is_refused_by_a_model_made_for_planes():
-    with pytest.raises(FormatError, match="2D"):
+    with pytest.raises(FormatError, match="this model is for planes; choose one plane"):
         make_plan(Image(np.zeros((3, 40, 60)), "zyx", (1.0, 1.0, 1.0)), GRID)
+
+
+def test_a_plane_is_refused_by_a_model_made_for_volumes():
+    with pytest.raises(FormatError, match="this model is for volumes; give the whole stack"):
+        make_plan(Image(np.zeros((40, 60)), "yx", (1.0, 1.0)), RIGID)
 
 
 def test_several_channels_are_refused():
