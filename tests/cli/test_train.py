@@ -122,6 +122,12 @@ def test_ctrl_c_says_how_to_go_on(graticule, discs, tmp_path):
     assert "beginning anew" in graticule("train", "beads", discs, "-o", "m", *TINY).err
 
 
+@pytest.mark.parametrize("command", ["train", "cross-validate", "tune"])
+def test_what_every_training_chooses_is_no_flag(graticule, discs, command):
+    """It was taken, and changed nothing."""
+    assert "--thresholds" in graticule(command, "beads", discs, "-o", "m", "--thresholds", "0.5").complaint
+
+
 def test_ctrl_c_before_there_is_a_model_promises_none(tmp_path, capsys):
     voice, model = Voice(COMMON), tmp_path / "m.safetensors"
     (tmp_path / "m.safetensors.training").touch()

@@ -13,6 +13,7 @@ from graticule.io.dataset import Dataset
 from graticule.results import Labels
 from graticule.settings import to_plain
 from graticule.task import Task
+from graticule.workflows.label_facts import label_problem
 from graticule.workflows.unannotated import with_unknown_places
 
 
@@ -43,14 +44,8 @@ def examples_for(task: Task, dataset: Dataset) -> list[Example]:
 
 def _refuse_negative(dataset: Dataset) -> None:
     for example in dataset.examples:
-        if not isinstance(example.truth, Labels) or np.dtype(example.truth.image.data.dtype).kind != "i":
-            continue
-        least = int(np.asarray(example.truth.image.data[...]).min(initial=0))
-        if least < 0:
-            raise AnnotationError(
-                f"labels/{example.name}: found the number {least}; need 0 for background and more for what is outlined; mend "
-                "it, and mark what nobody looked at by 0 in masks/"
-            )
+        if problem := label_problem(example, ()):
+            raise AnnotationError(problem)
 
 
 def _is_one_mask(dataset: Dataset, classes: Sequence[str]) -> bool:

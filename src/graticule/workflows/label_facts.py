@@ -43,10 +43,15 @@ def nothing_outlined(examples: Sequence[Example], classes: Sequence[str]) -> str
 
 def label_problem(example: Example, classes: Sequence[str]) -> str:
     """What makes the labels of one image unusable; empty if nothing does."""
-    if isinstance(example.truth, Labels) and (least := int(_known(example).min(initial=0))) < 0:
-        return f"labels/{example.name}: found the number {least}; need 0 for background and more for what is outlined; mend it"
-    largest = int(_known(example).max(initial=0)) if isinstance(example.truth, Labels) else 0
-    if len(classes) < 2 or largest <= len(classes):
+    if isinstance(example.truth, Labels) and (least := _least(example.truth)) < 0:
+        return (
+            f"labels/{example.name}: found the number {least}; need 0 for background and more for what is outlined; mend it, "
+            "and mark what nobody looked at by 0 in masks/"
+        )
+    if len(classes) < 2 or not isinstance(example.truth, Labels):
+        return ""
+    largest = int(_known(example).max(initial=0))
+    if largest <= len(classes):
         return ""
     return (
         f"labels/{example.name}: found the number {largest} for {len(classes)} classes ({', '.join(classes)}); need 1 for "
@@ -91,6 +96,12 @@ def sampling(shape: Sequence[int]) -> tuple[slice, ...]:
     """All voxels, or a regular grid of them in a large image."""
     step = max(1, int((prod(shape) / SAMPLE) ** (1 / len(shape))))
     return (slice(None, None, step),) * len(shape)
+
+
+def _least(truth: Labels) -> int:
+    """The least number anywhere; voxels that cannot be negative are not read for it."""
+    data = truth.image.data
+    return int(np.asarray(data[...]).min(initial=0)) if np.dtype(data.dtype).kind == "i" else 0
 
 
 def _known(example: Example) -> Array:

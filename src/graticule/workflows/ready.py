@@ -32,18 +32,23 @@ def ready(task: Task, example: Example) -> Ready:
     complete = None if example.complete is None else brought(example.complete)
     truth = example.truth
     if isinstance(truth, Labels):
-        # Names of objects may be larger than what a filter counts exactly with; that they differ is all that is learnt from.
-        _, small = instances.small(np.asarray(truth.image.data[...]))
-        truth = Labels(brought(replace(truth.image, data=small)))
+        truth = Labels(brought(truth.image))
     margin = tuple(h // 2 for h in task.grid.halo)  # what lies further off is seen only faintly
-    return Ready(
-        _to_complete(replace(example, image=image, truth=truth, complete=complete), margin), levels_for(task, image)
-    )
+    cut = _to_complete(replace(example, image=image, truth=truth, complete=complete), margin)
+    return Ready(_with_small_names(cut), levels_for(task, image))
 
 
 def all_ready(task: Task, examples: Sequence[Example]) -> list[Ready]:
     """Each of `examples`; see `ready`."""
     return [ready(task, example) for example in examples]
+
+
+def _with_small_names(example: Example) -> Example:
+    """Names of objects may be larger than what a filter counts exactly with; that they differ is all that is learnt from."""
+    if not isinstance(example.truth, Labels):
+        return example
+    _, small = instances.small(np.asarray(example.truth.image.data[...]))
+    return replace(example, truth=Labels(replace(example.truth.image, data=small)))
 
 
 def _to_complete(example: Example, margin: tuple[int, ...]) -> Example:
