@@ -96,6 +96,8 @@ class Regions:
         has no core, and is dropped, or several. Then each core is an object, and the rims between go to the core that is
         nearest through them, up to `reach_px` steps from voxel to voxel; what lies further goes to the first core that its
         rim touches.
+    divided
+        With `rims`: False takes what hangs together for one object however many cores it has; it still needs one.
     min_core_voxels
         With `rims`: where there are several cores, those of fewer voxels do not count.
     reach_px
@@ -120,6 +122,7 @@ class Regions:
     objects: bool = False
     numbered: bool = False
     rims: bool = False
+    divided: bool = True
     min_core_voxels: int = 0
     reach_px: int = 24
     min_confidence: float = 0.0

@@ -175,6 +175,14 @@ def test_a_body_is_as_many_objects_as_it_has_cores_and_nothing_if_it_has_none(ra
         assert len(set(np.unique(found[inside])) - {0}) == len(set(np.unique(cores[inside])) - {0})
 
 
+@given(CORED)
+def test_what_hangs_together_and_has_a_core_is_one_object_where_nothing_is_divided(raw):
+    found, body = tidied(raw, **SETTINGS, divided=False), bodies(raw)
+    np.testing.assert_array_equal(found != 0, body != 0)
+    assert found.max(initial=0) == len(np.unique(body[body > 0]))
+    assert all(len(np.unique(found[body == number])) == 1 for number in np.unique(body[body > 0]))
+
+
 @given(CORED, st.integers(1, 12))
 def test_bodies_smaller_than_asked_are_dropped_and_numbers_have_no_gaps(raw, least):
     found, body = tidied(raw, **SETTINGS, min_voxels=least), bodies(raw)

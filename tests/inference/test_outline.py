@@ -373,10 +373,19 @@ class Cored(Bright):
     st.sampled_from([0, 4]),
     st.sampled_from([0, 60, None]),
     st.sampled_from([0.0, 0.7]),
+    st.booleans(),
 )
-def test_objects_of_cores_and_rims_in_blocks_are_those_of_the_whole(tmp_path, shape, seed, least, core, holes, sure):
+def test_objects_of_cores_and_rims_in_blocks_are_those_of_the_whole(
+    tmp_path, shape, seed, least, core, holes, sure, divided
+):
     asked = replace(
-        CORED, min_voxels=least, min_core_voxels=core, max_hole_voxels=holes, reach_px=5, min_confidence=sure
+        CORED,
+        min_voxels=least,
+        min_core_voxels=core,
+        max_hole_voxels=holes,
+        reach_px=5,
+        min_confidence=sure,
+        divided=divided,
     )
     task, image = Cored(asked), image_of(blobs(shape, seed, 1.2))
     ours, _ = blocks(task, image, tmp_path / "run")

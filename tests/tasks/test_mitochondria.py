@@ -346,6 +346,28 @@ def test_what_is_found_without_a_core_is_dropped():
     assert not np.asarray(found.image.data)[13:].any()
 
 
+@pytest.mark.parametrize("divide", [True, False])
+def test_what_touches_is_one_object_where_nothing_is_to_be_divided(divide):
+    example = DISCS[0]
+    task = replace(TINY, thresholds=(0.5,), core_threshold=0.5, divide=divide)
+    target = task.target(example.truth, example.image)
+    found = task.keep(task.permissive().decode(replace(example.image, data=target, axes="cyx")))
+    numbers, truth = np.asarray(found.image.data), np.asarray(example.truth.image.data)
+    np.testing.assert_array_equal(numbers != 0, truth != 0)
+    assert len(np.unique(numbers[(truth == 1) | (truth == 2)])) == 1 + divide
+    assert numbers.max() == 3 + divide
+
+
+def test_annotation_in_which_nothing_touches_is_remarked_on():
+    example = DISCS[0]
+    assert not list(Mitochondria().remarks([example]))
+    numbers = np.where(np.asarray(example.truth.image.data) == 2, 0, example.truth.image.data)
+    apart = replace(example, truth=Labels(replace(example.truth.image, data=numbers)))
+    assert "--no-divide" in next(Mitochondria().remarks([apart]))
+    assert not list(Mitochondria().remarks([apart, example]))
+    assert not list(Mitochondria(divide=False).remarks([apart]))
+
+
 def test_a_stack_of_two_kinds_is_refused():
     with pytest.raises(SettingsError, match="one kind of object"):
         Mitochondria(classes=("a", "b")).resolve(DISCS)

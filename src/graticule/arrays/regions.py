@@ -242,7 +242,7 @@ def _decided_by_cores(census: Census, regions: Regions) -> Array:
     confidence = np.bincount(body[lit], weights=census.confidence[lit], minlength=bodies)
     sure = confidence >= regions.min_confidence * STEPS * size
     stays = lit & (cored & sure & (size >= regions.min_voxels))[body]
-    core &= stays & (census.size >= regions.min_core_voxels)
+    core &= stays & (census.size >= regions.min_core_voxels) & regions.divided
     shared = np.bincount(body[core], minlength=bodies)[body] > 1  # by region: whether its body has several cores
     first = np.full(bodies, np.iinfo(np.int64).max)
     np.minimum.at(first, body[stays], census.first[stays])

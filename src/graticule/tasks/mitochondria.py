@@ -12,7 +12,7 @@ minus infinity, so it is no loss to be minimised.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil, prod
@@ -104,6 +104,9 @@ class Mitochondria:
         all have a core then. What is found without a core is dropped.
     min_object_um
         Objects smaller than a disc or ball of this diameter are dropped; 0: a third of the median annotated object's.
+    divide
+        Tell apart objects that touch, by their cores. If not, what hangs together is one object: for annotation in which
+        objects that touch share a number.
     fill_holes
         Fill background that an object encloses.
     channels
@@ -154,6 +157,7 @@ class Mitochondria:
         "core_threshold",
         "object_threshold",
         "min_object_um",
+        "divide",
         "fill_holes",
         "three_ways",
     )
@@ -192,6 +196,7 @@ class Mitochondria:
     object_threshold: float = 0.0
     rim_nm: float = 0.0
     min_object_um: float = 0.0
+    divide: bool = True
     fill_holes: bool = True
 
     channels: tuple[int, ...] = (16, 32, 64, 128, 256)
@@ -369,6 +374,7 @@ class Mitochondria:
         return Regions(
             numbered=True,
             rims=True,
+            divided=self.divide,
             min_core_voxels=least // LEAST_CORE,
             min_confidence=self.object_threshold,
             min_voxels=least,
@@ -527,6 +533,14 @@ class Mitochondria:
             min_object_um=task.min_object_um or round(diameter / SMALLEST, 6),
         )
 
+    def remarks(self, examples: Sequence[Example]) -> Iterator[str]:
+        """What a person should know before training: how objects that touch are told apart."""
+        if self.divide and not any(some_touch(example) for example in examples):
+            yield (
+                "none of the annotated objects touches another one; what is found is divided where it is narrow; if objects "
+                "that touch share a number in your annotation, as where it was a mask, find them so, too: --no-divide"
+            )
+
     # -- sizes -------------------------------------------------------------------------------------------------------------
 
     @property
@@ -628,6 +642,16 @@ def cores(numbers: Array, reach: tuple[int, ...]) -> Array:
     highest = ndimage.maximum_filter(numbers, size, mode="nearest")
     alone: Array = (numbers != 0) & (highest == ndimage.minimum_filter(numbers, size, mode="nearest"))
     return alone
+
+
+def some_touch(example: Example) -> bool:
+    """Whether voxels of two annotated objects share a face."""
+    assert isinstance(example.truth, Labels)
+    numbers = np.asarray(example.truth.image.data[...])
+    pairs = (
+        (numbers.take(range(1, n), axis), numbers.take(range(n - 1), axis)) for axis, n in enumerate(numbers.shape)
+    )
+    return any(bool(((a != b) & (a != 0) & (b != 0)).any()) for a, b in pairs)
 
 
 def share_with_core(examples: Sequence[Example], rim_um: Sequence[float]) -> float:
