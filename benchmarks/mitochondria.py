@@ -252,7 +252,7 @@ def on_planes(model: Checkpoint) -> Checkpoint:
     return replace(model, task=replace(task, dimensions=2, working_nm=(task.detail_nm,) * 2, patch_px=()))
 
 
-def hela(work: Path, seed: int, alone: bool, changes: dict[str, Any]) -> None:
+def hela(work: Path, seed: int, alone: bool, turned: bool, changes: dict[str, Any]) -> None:
     """A model of lucchi on another microscope's cell: as it is, and after learning from one of its two slices."""
     file = work / f"lucchi-sections-{seed}.safetensors"
     start, of_start = on_planes(Checkpoint.load(file)), hashlib.sha256(file.read_bytes()).hexdigest()[:8]
@@ -271,10 +271,15 @@ def hela(work: Path, seed: int, alone: bool, changes: dict[str, Any]) -> None:
         tuned = learnt(task, [other], work / named(f"hela-{seed}-{other.name}-of-{of_start}", changes), seed, start)
         line = {"seed": seed, "changes": changes, "learnt_from": other.name, "judged_on": name, "as_it_is": as_it_is}
         line["fine_tuned"] = judged(tuned, [unseen])
+        if turned:
+            line["tta"] = {
+                "as_it_is": judged(start, [unseen], tta=True),
+                "fine_tuned": judged(tuned, [unseen], tta=True),
+            }
         if alone:
             of_one = learnt(task, [other], work / named(f"hela-{seed}-{other.name}-alone", changes), seed)
             line["that_slice_alone"] = judged(of_one, [unseen])
-        keep("hela", line)
+        keep("hela", line, instead_of=("seed", "changes", "learnt_from"))
 
 
 def speed(work: Path, size: tuple[int, ...]) -> None:
@@ -382,6 +387,16 @@ def missed(one: dict[str, float]) -> int:
     return round(one["objects_true"] * (1 - one["object_recall"]))
 
 
+def tuning(one: dict[str, Any]) -> str:
+    """What fine-tuning changed."""
+    before, after = one["as_it_is"], one["fine_tuned"]
+    return (
+        f"object F1 {before['object_f1']:.2f}, then {after['object_f1']:.2f}; "
+        f"objects false or missed {errors(before)}, then {errors(after)}; "
+        f"missed alone {missed(before)}, then {missed(after)}, of {after['objects_true']:.0f}"
+    )
+
+
 def summary() -> int:
     """What the runs at default settings come to; 1 if a claim does not hold, or rests on fewer than three seeds."""
     lines = []
@@ -407,13 +422,9 @@ def summary() -> int:
         values = [one.get("undivided", one)[name] if name == "object_f1" else one[name] for one in runs]
         held = held and float(np.mean(values)) >= least
     for one in kept("hela"):
-        before, after = one["as_it_is"], one["fine_tuned"]
-        lines.append(
-            f"hela, learnt from {one['learnt_from']}, {one['changes'] or 'default settings'}"
-            f": object F1 {before['object_f1']:.2f}, then {after['object_f1']:.2f}; "
-            f"objects false or missed {errors(before)}, then {errors(after)}; "
-            f"missed alone {missed(before)}, then {missed(after)}, of {after['objects_true']:.0f}"
-        )
+        lines.append(f"hela, learnt from {one['learnt_from']}, {one['changes'] or 'default settings'}: {tuning(one)}")
+        if "tta" in one:
+            lines.append(f"    with eight turned views averaged: {tuning(one['tta'])}")
     lines += [f"vnc, {one['kind']}: object F1 {one['object_f1']:.2f}" for one in kept("vnc") if one["quarter"] == "all"]
     lines += [
         f"{run['times_faster']} times as fast as MONAI's sliding window on {run['shape']}" for run in kept("speed")
@@ -439,7 +450,9 @@ def main() -> None:
     parser.add_argument("--kind", choices=tuple(KINDS), default="sections")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=HERE.parent / "build" / "mitochondria")
-    parser.add_argument("--tta", action="store_true", help="lucchi, halves: also with eight turned views averaged")
+    parser.add_argument(
+        "--tta", action="store_true", help="lucchi, halves, hela: also with eight turned views averaged"
+    )
     parser.add_argument("--alone", action="store_true", help="hela: also a model of that slice alone")
     parser.add_argument("--size", type=int, nargs=3, default=[165, 768, 1024], help="voxels of the volume timed")
     parser.add_argument("--set", nargs="*", default=[], help="settings to try, NAME=JSON")
@@ -459,7 +472,7 @@ def main() -> None:
     elif asked.part == "vnc":
         vnc(asked.work, asked.kind, asked.seed, changes)
     elif asked.part == "hela":
-        hela(asked.work, asked.seed, asked.alone, changes)
+        hela(asked.work, asked.seed, asked.alone, asked.tta, changes)
     elif asked.part == "speed":
         speed(asked.work, tuple(asked.size))
     elif asked.part == "whole":

@@ -158,7 +158,7 @@ def baseline(task: Particles, examples: Sequence[Example]) -> LogParticles:
             blob_nm=factor * task.diameters_nm[0],
             working_nm=max(factor * task.diameters_nm[0] / ACROSS, finest_nm),
         )
-        found = [_everything(method, example) for example in examples]
+        found = [everything(method, example) for example in examples]
         tuned = method.calibrate(found, examples) if complete else _counted(method, found, task.count)
         kept = [tuned.keep(one) for one in found]
         scores = tuned.score(kept, examples)
@@ -169,7 +169,7 @@ def baseline(task: Particles, examples: Sequence[Example]) -> LogParticles:
     return best[1]
 
 
-def _everything(method: LogParticles, example: Example) -> Points:
+def everything(method: LogParticles, example: Example) -> Points:
     """All candidates of one image."""
     image = to_spacing(example.image, method.grid.spacing_um)
     prepared = method.prepare(np.asarray(image.data[...]), levels_of(image))
