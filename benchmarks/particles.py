@@ -14,7 +14,8 @@
                                                the images, in which their names are written, is cut off
     python benchmarks/particles.py lettered    the same with the names left in, as the images come. A name is darker than any
                                                centriole; beside the tuned Laplacian the best that any threshold and blob give
-    python benchmarks/particles.py merging     false positives before and after merging, in simulated volumes of 60 particles
+    python benchmarks/particles.py merging --draws 3    false positives before and after merging, in simulated volumes of 60
+                                               particles, by models of so many draws of clicks
     python benchmarks/particles.py speed       a volume of 100 x 1000 x 1000 voxels, against window by window at stride 4
     python benchmarks/particles.py             what all draws so far come to
     python benchmarks/particles.py figures     F1 over the number of clicks by loss, and with and without SWA (the paper's
@@ -32,6 +33,7 @@ import json
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -41,11 +43,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.ndimage import maximum_filter
 from scipy.spatial import cKDTree
+from scipy.special import expit, logit
 
+from graticule.arrays.peaks import find_peaks
 from graticule.checkpoint import Checkpoint
 from graticule.example import Example
-from graticule.image import Image
+from graticule.image import Floats, Image
 from graticule.inference import make_plan, run
 from graticule.io.dataset import load
 from graticule.metrics import detection
@@ -69,20 +74,25 @@ PER_DRAW = 100  # seeds set aside for each draw
 CLICKED = 0.5  # of the particles of a volume, at most: a person who clicks more goes on to the next volume
 HAND_UM = 0.05  # standard deviation of a click about the centre
 CHOOSE, CLICK = (0, 4), (1, 5)  # images of centrioles-2d that settings are judged on, and clicked in, to choose them
+CHOICES = 2  # draws of clicks by which settings are chosen
 JUDGED = (2, 3, 6, 7)  # the rest: two of either marker
 LETTERS = 220  # rows of centrioles-2d that are cut off: a name is written there, darker than any centriole
 MATCH_NM = 300.0  # of centrioles-2d: foci are about 5 pixels wide
 CANDIDATES: tuple[dict[str, Any], ...] = tuple(
-    {"diameters_nm": (600.0,), "window_nm": 2000.0, "window_px": 20, "patch_px": 24, "linear_to": linear}
+    {"diameters_nm": (600.0,), "window_nm": window, "window_px": 20, "patch_px": 24, "linear_to": linear}
+    for window in (2000.0, 1000.0)
     for linear in (12.0, 30.0)
 )
-"""The smallest window that the network takes at the images' own resolution; brightness as it is up to 12, and 30, spreads."""
+"""The smallest window that the network takes at the images' own resolution, and at twice that; brightness as it is up to 12,
+and 30, spreads."""
 
 CROWDS = {
     "as they come": ParticleScenes(),
     "single ones": ParticleScenes(paired=0.0, smears=0.0),
 }
 """Volumes that merging is judged in: with pairs and smears, and without either."""
+
+SUPPRESSED = ("NMS, from 0.5", "NMS, from what averages to 0.5", "NMS, averaged, from 0.5")
 
 STEP = 4  # voxels between windows that are taken one by one
 BATCH = 16  # of these at once
@@ -227,19 +237,20 @@ def choosing(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) 
     """Ten clicks in two images, judged on all annotation of two others: none of these four is judged on later."""
     every = centriole_images()
     judge = Judge([every[n] for n in CHOOSE])
-    for number, settings in enumerate(CANDIDATES):
-        key = {"clicks": 10, "draw": 0, "risk": "binomial", "candidate": number, **LONG}
+    for draw, (number, settings) in product(range(CHOICES), enumerate(CANDIDATES)):
+        key = {"clicks": 10, "draw": draw, "risk": "binomial", "candidate": number, **LONG}
         if not done("choosing", key):
-            model, _ = of_clicks(settings, [every[n] for n in CLICK], 10, (0, 10, 6))
+            model, _ = of_clicks(settings, [every[n] for n in CLICK], 10, (draw, 10, 6))
             note("choosing", key, model, judge, settings=settings)
 
 
 def chosen() -> dict[str, Any]:
-    """The candidate of the best F1, with averaged weights at the model's own threshold."""
+    """The candidate of the best mean F1, with averaged weights at the model's own threshold."""
     tried = [line for line in lines("choosing") if line["steps"] == LONG["steps"]]
-    if len(tried) < len(CANDIDATES):
+    if len(tried) < len(CANDIDATES) * CHOICES:
         sys.exit("found no settings for centrioles-2d; choose them first: python benchmarks/particles.py choosing")
-    return CANDIDATES[max(tried, key=lambda line: line["swa"]["f1"])["candidate"]]
+    f1 = [np.mean([line["swa"]["f1"] for line in tried if line["candidate"] == n]) for n in range(len(CANDIDATES))]
+    return CANDIDATES[int(np.argmax(f1))]
 
 
 def centrioles(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -> None:
@@ -289,79 +300,106 @@ def merging(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -
     within the matching radius), which merging is for; and those where no particle is, which only the classifier can tell.
     A miss is added where a particle had a window of its own after suppression, and has none after merging.
 
-    Windows are taken twice: by the scores that particles are taken by (averaged over the windows that overlap most), so
-    that nothing but merging comes between; and by the network's own scores. A half of the former is about 0.8 of the latter
-    (design/0013), so that comparison is also one of two thresholds.
+    Merging judges a particle by its score averaged over overlapping windows, and one half of that is more of a single
+    window's. So windows are suppressed three times: from one half of their own scores on; from that score on which, in the
+    volumes learnt from, becomes one half when it is averaged, so that nothing but merging comes between; and from one half
+    of the averaged scores on.
     """
-    volumes, mean = clicks_in_volumes(10, 0)
-    model = learnt(Particles(diameters_nm=(1800.0,), count=mean), volumes, seed=0)
-    report = [
-        f"merging: {facts()}; a model of 10 clicks, {LONG['steps']} steps, 3 volumes of 60 particles (seeds 0 to 2)"
-    ]
-    for name, scene in CROWDS.items():
-        scenes = replace(scene, particles=(60, 60), shape_px=(48, 320, 320))
-        for scores, smooth in (("averaged scores", True), ("the network's scores", False)):
-            report += _merged(model, f"{name}, {scores}", scenes, smooth)
+    report, totals = (
+        [f"merging: {facts()}; models of 10 clicks, {LONG['steps']} steps; 3 volumes of 60 particles (seeds 0 to 2)"],
+        {},
+    )
+    for draw in draws:
+        volumes, mean = clicks_in_volumes(10, draw)
+        model = learnt(Particles(diameters_nm=(1800.0,), count=mean), volumes, seed=draw)
+        level = level_before_averaging([merging_maps(model, one) for one in volumes], model.task)
+        report.append(f"draw {draw}: one half of averaged scores is {level:.2f} of single windows'")
+        for crowd, scene in CROWDS.items():
+            scenes = replace(scene, particles=(60, 60), shape_px=(48, 320, 320))
+            for stage, counts in _merged(model, scenes, level).items():
+                report.append(f"draw {draw}, {crowd}, {stage}: {_counted(counts)}")
+                totals[crowd, stage] = totals.get((crowd, stage), Counter()) + counts
+    for crowd in CROWDS:
+        after = totals[crowd, "merged, recentred, filtered"]
+        for stage in SUPPRESSED:
+            before = totals[crowd, stage]
+            removed, more = 1 - after["false"] / max(1, before["false"]), after["missed"] - before["missed"]
+            report.append(
+                f"all draws, {crowd}, {stage}: {_counted(before)}; merged: {_counted(after)}: {removed:.1%} of the false ones "
+                f"removed, {more} misses added"
+            )
     write("merging", report)
 
 
-def _merged(model: Learnt, name: str, scenes: ParticleScenes, smooth: bool) -> list[str]:
-    """Counts after each step, for each volume and for all."""
-    report = []
-    total = {"doubles": [0, 0], "false": [0, 0], "missed": [0, 0]}
-    for seed in (0, 1, 2):
-        example = scenes.draw(seed)
-        stages = merging_stages(model, example, smooth)
-        for stage, found in stages.items():
-            counts = merging_counts(found, example, model.task.match_um)
-            report.append(
-                f"{name}, volume {seed}, {len(example.truth)} particles, {stage}: {counts['right']} right, "
-                f"{counts['doubles']} doubles, {counts['false'] - counts['doubles']} elsewhere, {counts['missed']} missed"
-            )
-            if stage in (first := next(iter(stages)), last := list(stages)[-1]):
-                for kind, both in total.items():
-                    both[stage == last and first != last] += counts[kind]
-    for kind in ("doubles", "false"):
-        before, after = total[kind]
-        report.append(f"{name}, all: {kind} {before} to {after}, {1 - after / max(1, before):.1%} removed")
-    return [*report, f"{name}, all: missed {total['missed'][0]} to {total['missed'][1]}"]
+def _counted(counts: Mapping[str, int]) -> str:
+    elsewhere = counts["false"] - counts["doubles"]
+    return f"{counts['right']} right, {counts['doubles']} doubles, {elsewhere} elsewhere, {counts['missed']} missed"
 
 
-def merging_stages(model: Learnt, example: Example, smooth: bool) -> dict[str, Points]:
-    """What is found after each step, in order; the first by scores that are averaged if `smooth`."""
+def _merged(model: Learnt, scenes: ParticleScenes, level: float) -> dict[str, Counter[str]]:
+    """Counts after each step, of three volumes."""
+    counts: dict[str, Counter[str]] = {}
+    for example in (scenes.draw(seed) for seed in (0, 1, 2)):
+        for stage, found in merging_stages(model, example, level).items():
+            counts[stage] = counts.get(stage, Counter()) + merging_counts(found, example, model.task.match_um)
+    return counts
+
+
+def merging_maps(model: Learnt, example: Example) -> Image:
+    """What the network says of a volume."""
     one = ready(model.task, example)
     image = one.example.image
     forward = model.task.forward({**with_measured(model.task, {}, image), **model.averaged}, "cpu")
-    maps = run(forward, partial(model.task.prepare, levels=one.levels), image, make_plan(image, model.task.grid))
+    return run(forward, partial(model.task.prepare, levels=one.levels), image, make_plan(image, model.task.grid))
+
+
+def merging_stages(model: Learnt, example: Example, level: float) -> dict[str, Points]:
+    """What is found after each step."""
+    maps, task = merging_maps(model, example), model.task
+    single = np.asarray(maps.data[0])
+    scores = dict(zip(SUPPRESSED, ((single, 0.5), (single, level), (averaged_scores(maps, task), 0.5)), strict=True))
     return {
-        "after NMS": windows_after_nms(maps, model.task, smooth),
-        "merged": replace(model.task, recentre=False, intensity_filter=False).decode(maps),
-        "merged, recentred": replace(model.task, intensity_filter=False).decode(maps),
-        "merged, recentred, filtered": model.task.decode(maps),
+        **{name: windows_after_nms(maps, task, *one) for name, one in scores.items()},
+        "merged": replace(task, recentre=False, intensity_filter=False).decode(maps),
+        "merged, recentred": replace(task, intensity_filter=False).decode(maps),
+        "merged, recentred, filtered": task.decode(maps),
     }
 
 
-def merging_counts(found: Points, example: Example, match_um: Mapping[str, float]) -> dict[str, int]:
+def averaged_scores(maps: Image, task: Particles) -> Floats:
+    return averaged_windows(np.asarray(maps.data[0]), SMOOTHING * task.diameters_nm[0] / 1000 / maps.spacing_um[0])
+
+
+def level_before_averaging(every: Sequence[Image], task: Particles) -> float:
+    """The score of tops whose averaged score is one half, by a line through the logits of all tops."""
+    single, averaged = [], []
+    for maps in every:
+        smooth = averaged_scores(maps, task)
+        places, heights = find_peaks(smooth, min_distance=1, threshold=0.05)
+        own = maximum_filter(np.asarray(maps.data[0]), 3)[tuple(np.round(places).astype(int).T)]
+        single.append(logit(np.clip(own.astype(float), 1e-6, 1 - 1e-6)))
+        averaged.append(logit(heights.astype(float)))
+    return float(expit(np.polyfit(np.concatenate(averaged), np.concatenate(single), 1)[1]))
+
+
+def merging_counts(found: Points, example: Example, match_um: Mapping[str, float]) -> Counter[str]:
     """How many are right, false, doubles among these (a particle lies within the matching radius), and missed."""
     assert isinstance(example.truth, Points)
     verdict = detection.judge(found, example, match_um)
     false = found.position_um[np.asarray(verdict.wrong, bool)]
     nearest, _ = cKDTree(example.truth.position_um).query(false)
     within = max(match_um.values())
-    return {
-        "right": int(verdict.hit.sum()),
-        "false": len(false),
-        "doubles": int((np.asarray(nearest) <= within).sum()),
-        "missed": int(verdict.missed.sum()),
-    }
+    return Counter(
+        right=int(verdict.hit.sum()),
+        false=len(false),
+        doubles=int((np.asarray(nearest) <= within).sum()),
+        missed=int(verdict.missed.sum()),
+    )
 
 
-def windows_after_nms(maps: Image, task: Particles, smooth: bool) -> Points:
-    """Windows whose confidence reaches the threshold, but for those that share more than half with a surer one."""
-    confidence = np.asarray(maps.data[0])
-    if smooth:
-        confidence = averaged_windows(confidence, SMOOTHING * task.diameters_nm[0] / 1000 / maps.spacing_um[0])
-    cells = np.argwhere(confidence >= task.thresholds[0])
+def windows_after_nms(maps: Image, task: Particles, confidence: Floats, level: float) -> Points:
+    """Windows whose confidence reaches a level, but for those that share more than half with a surer one."""
+    cells = np.argwhere(confidence >= level)
     sure = confidence[tuple(cells.T)].astype(float)
     across = task.window_px / task.grid.stride
     kept: list[int] = []
