@@ -95,9 +95,10 @@ def whole(task, image, allowed=None):
     )
     raw = np.asarray(task.decode(maps).image.data)
     confidence = np.round(maps.data[0] * 255).astype(np.uint8)
-    if allowed is not None:
-        raw, confidence = np.where(allowed, raw, 0), np.where(allowed, confidence, 0)
-    return tidy(raw, task.regions, image.spacing_um), confidence
+    if allowed is None:
+        return tidy(raw, task.regions, image.spacing_um), confidence
+    found = tidy(np.where(allowed, raw, 0), task.regions, image.spacing_um)
+    return np.where(allowed, found, 0), np.where(allowed, confidence, 0)
 
 
 SHAPES = st.one_of(
@@ -240,6 +241,19 @@ def test_growing_stays_inside_the_mask(tmp_path):
     ours, _ = blocks(task, image, tmp_path / "run", gate=Gate(replace(image, data=allowed), image))
     assert not ours[allowed == 0].any()
     assert ours.any()
+
+
+@pytest.mark.parametrize("cored", [False, True])
+def test_a_hole_in_the_mask_is_not_filled_and_not_counted(tmp_path, cored):
+    image = image_of(np.full((40, 40), 255, np.uint8))
+    task = Cored(replace(CORED, max_hole_voxels=None)) if cored else Bright(Regions(max_hole_voxels=None))
+    allowed = np.ones(image.shape, np.uint8)
+    allowed[10:30, 12:28] = 0
+    job = outlining(task, image, tmp_path / "run", gate=Gate(replace(image, data=allowed), image))
+    job.go()
+    found = np.asarray(job.labels.image.data[...]) != 0
+    np.testing.assert_array_equal(found[3:-3, 3:-3], allowed[3:-3, 3:-3] != 0)
+    assert job.labelled == {"object": 1 if cored else int(found.sum())}
 
 
 # -- killed and resumed ------------------------------------------------------------------------------------------------

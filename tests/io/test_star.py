@@ -93,6 +93,41 @@ def test_a_picker_s_table_is_read_and_its_merit_is_no_confidence(tmp_path: Path)
     assert star.read(tmp_path / "a.star", SQUARE, kinds=KINDS).kind.tolist() == [1, 0]
 
 
+@pytest.mark.parametrize("name", ["data_01.tif", "_a.mrc", "loop_.mrc", "stop_"])
+def test_an_image_may_have_any_name(tmp_path: Path, name: str) -> None:
+    star.write(
+        Points.marked(np.array([[0.01, 0.02], [0.03, 0.01]]), kinds=("gold",)),
+        tmp_path / "a.star",
+        SQUARE,
+        micrograph=name,
+    )
+    assert len(star.read(tmp_path / "a.star", SQUARE)) == 2
+
+
+SEVERAL = "data_particles\n\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n_rlnMicrographName #3\n"
+
+
+def test_of_several_micrographs_those_of_the_file_s_own_are_read(tmp_path: Path) -> None:
+    text = SEVERAL + "1 2 Motion/b.mrc\n3 4 Motion/a.mrc\n5 6 Motion/b.mrc\n"
+    for name, x in (("a", [3]), ("b", [1, 5])):
+        (tmp_path / f"{name}.star").write_text(text)
+        assert SQUARE.to_voxels(star.read(tmp_path / f"{name}.star", SQUARE).position_um)[:, 1] == pytest.approx(x)
+    (tmp_path / "c.star").write_text(text)
+    with pytest.raises(
+        AnnotationError, match=r"particles of 2 micrographs \(Motion/b.mrc, Motion/a.mrc …\), none of them c"
+    ):
+        star.read(tmp_path / "c.star", SQUARE)
+
+
+def test_what_relion_s_picker_leaves_open_is_no_class(tmp_path: Path) -> None:
+    text = "data_\n\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n_rlnClassNumber #3\n10 20 -999\n"
+    (tmp_path / "a.star").write_text(text)
+    assert star.read(tmp_path / "a.star", SQUARE, kind="6nm", kinds=KINDS).kind.tolist() == [0]
+    (tmp_path / "a.star").write_text(text + "11 20 -2\n")
+    with pytest.raises(AnnotationError, match="need a whole number from 0"):
+        star.read(tmp_path / "a.star", SQUARE)
+
+
 def test_a_table_without_classes_is_of_the_class_that_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.star").write_text("data_\n\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n10 20\n")
     assert star.read(tmp_path / "a.star", SQUARE, kind="6nm", kinds=KINDS).kind.tolist() == [0]

@@ -125,7 +125,7 @@ def test_so_many_are_marked_as_asked_and_the_image_stays_what_it_was():
     assert len(some.truth) == 3 and len(replace(scenes, marked=99).draw(4).truth) == len(every.truth)
     assert np.array_equal(every.image.data, some.image.data)
     assert {tuple(p) for p in some.truth.position_um} < {tuple(p) for p in every.truth.position_um}
-    with pytest.raises(SettingsError, match="need a number from 1, or 0 for all"):
+    with pytest.raises(SettingsError, match="found marked -1; need numbers from 0 on"):
         replace(scenes, marked=-1)
 
 

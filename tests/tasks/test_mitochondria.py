@@ -368,6 +368,24 @@ def test_annotation_in_which_nothing_touches_is_remarked_on():
     assert not list(Mitochondria(divide=False).remarks([apart]))
 
 
+@given(st.floats(0.05, 0.95), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.integers(0, 20))
+@settings(deadline=None, max_examples=60)
+def test_at_a_lower_threshold_no_object_is_lost(own, way, one, other, seed):
+    """But where two become one, or it has no core."""
+    blobs = gaussian_filter(np.random.default_rng(seed).normal(size=(40, 40)), 4)
+    inside = np.clip(0.5 + blobs / blobs.std() / 4, 0, 1).astype(np.float32)
+    maps = Image(np.stack([inside, np.ones_like(inside)]), "cyx", (0.01, 0.01))
+    task = replace(
+        TINY, thresholds=(own,), object_threshold=own + way * (1 - own), core_threshold=0.5, min_object_um=0.0
+    )
+    low, high = (task.at_thresholds((t,)) for t in sorted((one, other)))
+    found = [np.asarray(t.keep(task.permissive().decode(maps)).image.data) for t in (low, high)]
+    assert low.object_threshold <= high.object_threshold + 1e-4
+    assert task.at_thresholds(task.thresholds).object_threshold == pytest.approx(task.object_threshold, abs=1e-4)
+    if low.object_threshold <= low.thresholds[0] + 1e-3:
+        assert found[0][found[1] > 0].all()
+
+
 def test_a_stack_of_two_kinds_is_refused():
     with pytest.raises(SettingsError, match="one kind of object"):
         Mitochondria(classes=("a", "b")).resolve(DISCS)

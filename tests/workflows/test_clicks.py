@@ -142,8 +142,8 @@ def test_only_tasks_that_hold_nothing_out_learn_from_clicks():
 
 
 def test_asking_another_task_for_a_learning_curve_is_refused():
-    from graticule.cli.train import _advise
+    from graticule.cli.train import _refuse_without_clicks
 
-    beads = Checkpoint(Beads(classes=("6nm",), diameters_nm=(6.0,), working_nm=0.5))
+    beads = Beads(classes=("6nm",), diameters_nm=(6.0,), working_nm=0.5)
     with pytest.raises(SettingsError, match="--learning-curve for beads; it is for tasks that learn from clicks"):
-        _advise(None, beads, [], 0, "cpu", True)
+        _refuse_without_clicks(beads)

@@ -28,7 +28,7 @@ def ball(centre_um, shape=(20, 40, 44), spacing=(0.2, 0.1, 0.1), sigma=0.3) -> I
 
 @pytest.mark.parametrize("centre", [(2.0, 2.0, 2.2), (1.87, 2.04, 1.71)])
 def test_the_particle_is_in_the_middle_of_alike_voxels_wherever_it_lay(centre):
-    cut = cut_around(ball(centre), np.array(centre), 8, 0.1)
+    cut = cut_around(ball(centre), np.array(centre), 17, 0.1)
     assert cut.shape == (17, 17, 17) and cut.spacing_um == (0.1, 0.1, 0.1)
     light = np.asarray(cut.data)
     mean = [
@@ -38,9 +38,17 @@ def test_the_particle_is_in_the_middle_of_alike_voxels_wherever_it_lay(centre):
     assert cut.to_um(np.array([[8, 8, 8]]))[0] == pytest.approx(centre)
 
 
+def test_of_an_even_side_the_particle_is_where_relion_has_its_origin():
+    centre = (1.87, 2.04, 1.71)
+    cut = cut_around(ball(centre), np.array(centre), 16, 0.1)
+    assert cut.shape == (16, 16, 16)
+    assert np.unravel_index(np.asarray(cut.data).argmax(), cut.shape) == (8, 8, 8)
+    assert cut.to_um(np.array([[8, 8, 8]]))[0] == pytest.approx(centre)
+
+
 def test_what_lies_beyond_the_image_is_neither_bright_nor_dark():
     image = replace(ball((0, 0, 0)), data=np.full((20, 40, 44), 7.0, np.float32))
-    cut = cut_around(image, np.array([0.0, 0.0, 0.0]), 5, 0.1)
+    cut = cut_around(image, np.array([0.0, 0.0, 0.0]), 11, 0.1)
     assert (np.asarray(cut.data) == 7).all()
 
 
@@ -60,7 +68,7 @@ def test_every_object_of_a_result_gets_a_file_and_a_row(result, tmp_path):
     for row in rows:
         cut = io.read(tmp_path / "cut" / row["file"])
         pixels = np.asarray(cut.data, float)
-        assert pixels.shape[0] == pixels.shape[1] and pixels.shape[0] % 2
+        assert pixels.shape == (20, 20), "as many as were asked for"
         assert cut.spacing_um == pytest.approx((0.0006, 0.0006), rel=1e-3)
         middle.append(pixels[tuple(n // 2 for n in pixels.shape)] - np.median(pixels))
     assert max(middle) < -40, "the beads are dark, and in the middle"

@@ -19,6 +19,7 @@ from graticule.tasks import TASKS
 if TYPE_CHECKING:
     from graticule.checkpoint import Checkpoint
     from graticule.example import Example
+    from graticule.task import Task
 
 SUFFIX = ".safetensors"
 
@@ -89,6 +90,8 @@ def train_task(
         voice.say(f"kept for the test, as dataset.yaml has it, and not learnt from: {', '.join(left_out)}")
     begun = None if start is None else Checkpoint.load(start)
     task = choose(kind, read, settings, preset=preset, file=settings_file, start=None if begun is None else begun.task)
+    if learning_curve:
+        _refuse_without_clicks(task)
     examples = examples_for(task, read)
     task = task.resolve(examples)
     voice.say(f"{read.name}: {len(examples)} images; {described(task)}")
@@ -123,10 +126,6 @@ def _advise(
     from graticule.workflows.clicks import learning_curve, learns_from_clicks, next_windows
 
     if not learns_from_clicks(model.task):
-        if curve:
-            raise SettingsError(
-                f"found --learning-curve for {model.task.name}; it is for tasks that learn from clicks; leave it out"
-            )
         return {}
     windows = next_windows(model, examples, device=device)
     voice.show(
@@ -144,7 +143,18 @@ def _advise(
     return {"label_next": [asdict(one) for one in windows], "learning_curve": [asdict(step) for step in steps]}
 
 
+def _refuse_without_clicks(task: Task) -> None:
+    from graticule.workflows.clicks import learns_from_clicks
+
+    if not learns_from_clicks(task):
+        raise SettingsError(
+            f"found --learning-curve for {task.name}; it is for tasks that learn from clicks; leave it out"
+        )
+
+
 def _warn_of_stopped(voice: Voice, model: Path, resume: bool) -> None:
+    if model.is_file() and not resume:
+        voice.say(f"found {model}; it is replaced as soon as this training has a model")
     state = model.with_name(model.name + ".training")
     if state.is_file() and not resume:
         voice.say(f"found {state} of a training that was stopped; beginning anew (--resume would have gone on)")

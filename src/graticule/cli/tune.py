@@ -67,6 +67,8 @@ def tune_task(
     voice = Voice(common)
     if trials < 1:
         raise SettingsError(f"found --trials {trials}; need one or more")
+    if not hours >= 0:
+        raise SettingsError(f"found --hours {hours:g}; need a number above 0, or 0 for as long as it takes")
     given = {**file_settings(kind, settings_file), **checked(kind, settings, "settings")}
     left_out = kept_for_test(dataset, leave_out)
     read = to_learn_from(dataset, left_out, spacing_um=spacing_um, channel=channel, points_unit=points_unit)
@@ -91,6 +93,11 @@ def tune_task(
             f"{out / BEST}: {found.figure} {found.best.score:.4f} on held-out images, trial {found.best.number} of "
             f"{len(found.trials)}; graticule train {kind.name} {dataset} --settings {out / BEST} -o MODEL"
         )
+        if leave_out:
+            voice.say(
+                f"train learns from every image but those of the test part in dataset.yaml's split: name {', '.join(left_out)} "
+                "there first, or they are no test any more"
+            )
     best = None if found.best is None else {"trial": found.best.number, "score": found.best.score}
     voice.finish({"best": best, "trials": len(found.trials), "importance": dict(found.importance), "out": str(out)})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from rich.console import Console
@@ -46,4 +47,13 @@ class Voice:
     def finish(self, facts: Mapping[str, Any]) -> None:
         """The result for programs, if they asked for it."""
         if self.common.json:
-            print(json.dumps(facts, ensure_ascii=False, default=str), flush=True)
+            print(json.dumps(_plain(facts), ensure_ascii=False, default=str, allow_nan=False), flush=True)
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no word for what is no finite number: null."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

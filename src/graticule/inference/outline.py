@@ -202,12 +202,20 @@ class Outlining:
         box = self.plan.blocks[number].write
         final = self._decisions[number].astype(self._settled.dtype)
         values = final[self._raw[box.slices()]] if len(final) > 1 else np.full(box.shape, final[0])
+        if not self._has_fourth_pass:
+            values = self._allowed(box, values)
         put(self._settled, box, values)
         if self.regions.counted:
             self._finish_objects(number, final)
         else:
-            size = Part.load(self._part(number)).census.size
-            self.store.finish("labels", number, counts=np.bincount(final, weights=size).astype(int).tolist())
+            self.store.finish("labels", number, counts=np.bincount(values.ravel()).tolist())
+
+    def _allowed(self, box: Box, values: Array) -> Array:
+        """Nothing where the mask has nothing: a hole may have been filled there, or something may have grown into it."""
+        if self.gate is None or not values.any():
+            return values
+        inside: Array = np.where(self.gate.on(box), values, 0).astype(values.dtype)
+        return inside
 
     def _finish_objects(self, number: int, final: Array) -> None:
         facts: dict[str, Any] = {"highest": int(final[final < UNCLAIMED].max(initial=0))}
@@ -222,9 +230,7 @@ class Outlining:
         reach = [int(np.ceil(abs(self.regions.grow_um) / s)) + 1 for s in self.plan.spacing_um]
         around, inner = self._around(block, reach)
         wide = grown(np.asarray(self._settled[around.slices()]), self.regions.grow_um, self.plan.spacing_um)
-        values = wide[inner.slices()]
-        if self.gate is not None and values.any():
-            values = np.where(self.gate.on(block), values, 0).astype(values.dtype)
+        values = self._allowed(block, wide[inner.slices()])
         put(self._final, block, values)
         self.store.finish("growth", number, counts=np.bincount(values.ravel()).tolist())
 
@@ -232,7 +238,7 @@ class Outlining:
         block, reach = self.plan.blocks[number].write, self.regions.reach_px
         around, inner = self._around(block, [reach] * len(self.plan.shape))
         wide = claimed(np.asarray(self._settled[around.slices()]), reach)
-        put(self._final, block, wide[inner.slices()])
+        put(self._final, block, self._allowed(block, wide[inner.slices()]))
         self.store.finish("sharing", number)
 
     def _around(self, block: Box, reach: Sequence[int]) -> tuple[Box, Box]:

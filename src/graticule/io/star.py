@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ CLASS, MERIT, MICROGRAPH = "rlnClassNumber", "rlnAutopickFigureOfMerit", "rlnMic
 MICROGRAPH_PIXEL, PARTICLE_PIXEL = "rlnMicrographPixelSize", "rlnImagePixelSize"
 CLASSES, CLASS_NAME = "graticule_classes", "graticuleClassName"
 ANGSTROM = 1e-4  # µm
+NONE = -999  # what RELION writes for a class, an angle or a merit that there is none of
 HEADING = "# version 30001\n\n"
 """By this RELION knows the layout of version 3.1, with optics in a block of their own."""
 
@@ -62,8 +63,8 @@ def _particles(points: Points, image: Image, micrograph: str, numbers: Sequence[
     voxels = image.to_voxels(points.position_um)
     places = {name: voxels[:, -1 - axis] for axis, name in enumerate(PLACES[: image.ndim])}
     return {
+        **places,  # first: a row that begins with a name like data_1 or _a would be read as something else than a row
         MICROGRAPH: [_plain(micrograph)] * len(points),
-        **places,
         CLASS: points.kind.astype(int) + 1,
         MERIT: points.confidence.astype(float),
         "rlnParticleId": np.arange(1, len(points) + 1) if numbers is None else np.asarray(numbers, int),
@@ -102,7 +103,9 @@ def read(path: str | Path, image: Image, *, kind: str | None = None, kinds: Sequ
     Parameters
     ----------
     path
-        A STAR file with a block that has ``rlnCoordinateX`` and ``rlnCoordinateY`` (and ``rlnCoordinateZ`` for a stack).
+        A STAR file with a block that has ``rlnCoordinateX`` and ``rlnCoordinateY`` (and ``rlnCoordinateZ`` for a stack). Of
+        one that tells of several micrographs those particles are read whose micrograph has the file's own name, but for
+        folders and endings.
     image
         What the points lie on. `AnnotationError` if the file tells another size of its micrograph's pixels.
     kind
@@ -114,7 +117,7 @@ def read(path: str | Path, image: Image, *, kind: str | None = None, kinds: Sequ
     check_is_file(path)
     with reading(path, "STAR table"):
         blocks = _blocks(path)
-        table = _table(blocks, path, image.ndim)
+        table = _of_one_micrograph(_table(blocks, path, image.ndim), path)
         voxels = _columns(table, [*PLACES[: image.ndim]][::-1], path)
         numbers = _numbers(table, path)
         confidence = _confidence(table, path)
@@ -146,6 +149,21 @@ def _table(blocks: Mapping[str, dict[str, list[Any]]], path: Path, ndim: int) ->
     return table
 
 
+def _of_one_micrograph(table: dict[str, list[Any]], path: Path) -> dict[str, list[Any]]:
+    """The rows of the micrograph that the file is named after, if there are several."""
+    names = [str(name) for name in table.get(MICROGRAPH, ())]
+    if len(set(names)) < 2:
+        return table
+    own = [row for row, name in enumerate(names) if PurePosixPath(name).stem == path.stem]
+    if not own:
+        some = ", ".join(list(dict.fromkeys(names))[:3])
+        raise AnnotationError(
+            f"{path}: found particles of {len(set(names))} micrographs ({some} …), none of them {path.stem}; need those of "
+            "one image in a file of its name; name the file after its micrograph, or split it"
+        )
+    return {key: [cells[row] for row in own] for key, cells in table.items()}
+
+
 def _columns(table: Mapping[str, list[Any]], names: Sequence[str], path: Path) -> Array:
     columns = [_finite(table[name], name, path) for name in names]
     return np.stack(columns, axis=1).reshape(-1, len(names))
@@ -162,10 +180,12 @@ def _numbers(table: Mapping[str, list[Any]], path: Path) -> Array | None:
     if CLASS not in table:
         return None
     numbers = _finite(table[CLASS], CLASS, path)
+    if len(numbers) and (numbers == NONE).all():
+        return None
     wrong = np.flatnonzero((numbers != np.floor(numbers)) | (numbers < 0))
     if len(wrong):
         raise AnnotationError(
-            f"{path}, particle {wrong[0] + 1}: found {CLASS} {numbers[wrong[0]]:g}; need a whole number; mend that row"
+            f"{path}, particle {wrong[0] + 1}: found {CLASS} {numbers[wrong[0]]:g}; need a whole number from 0; mend that row"
         )
     return numbers.astype(int)
 

@@ -86,8 +86,13 @@ def _result(found: Found) -> tuple[Part, ...]:
         (name, shown(value), shown(found.start[name]), _range(found.space[name]))
         for name, value in found.best.settings.items()
     ]
-    words = f"Train with these: graticule train {found.task} DATASET --settings best.toml -o MODEL"
-    return (Table(("setting", "found", "as it was", "searched in"), tuple(rows)), Text((words,)))
+    words = [f"Train with these: graticule train {found.task} DATASET --settings best.toml -o MODEL"]
+    if found.left_out:
+        words.append(
+            f"That learns from every image but those of the test part in dataset.yaml's split: see that it names "
+            f"{', '.join(found.left_out)}, or they are no test any more."
+        )
+    return (Table(("setting", "found", "as it was", "searched in"), tuple(rows)), Text(tuple(words)))
 
 
 def _cautions(found: Found) -> list[str]:

@@ -18,6 +18,7 @@ from graticule.errors import SettingsError
 from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.results import Points
+from graticule.simulate.checks import refuse_impossible
 from graticule.simulate.fields import Random, band_field
 from graticule.simulate.replica import Replica, islands, places
 
@@ -88,6 +89,7 @@ class BeadScenes:
     noise: float = 1.0
 
     def __post_init__(self) -> None:
+        refuse_impossible(self)
         if len(self.beads_per_um2) != len(self.diameters_nm):
             raise SettingsError(
                 f"found {len(self.beads_per_um2)} bead densities for {len(self.diameters_nm)} classes; "

@@ -22,6 +22,7 @@ from graticule.errors import SettingsError
 from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.results import Labels
+from graticule.simulate.checks import refuse_impossible
 from graticule.simulate.fields import Random, band_field, smooth_field
 
 NM_PER_UM = 1e3
@@ -140,6 +141,7 @@ class MitochondriaScenes:
     curtains: float = 0.02
 
     def __post_init__(self) -> None:
+        refuse_impossible(self)
         if self.dimensions not in self.usual_px:
             raise SettingsError(f"found {self.dimensions} dimensions; need 2 or 3")
         if not self.shape_px:

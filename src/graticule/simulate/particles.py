@@ -17,6 +17,7 @@ from graticule.errors import SettingsError
 from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.results import Points
+from graticule.simulate.checks import refuse_impossible
 from graticule.simulate.fields import Random, smooth_field
 from graticule.simulate.templates import TEMPLATES
 
@@ -92,6 +93,7 @@ class ParticleScenes:
     read_noise: float = 4.0
 
     def __post_init__(self) -> None:
+        refuse_impossible(self)
         if self.dimensions not in USUAL_SHAPE:
             raise SettingsError(f"found {self.dimensions} dimensions; need 2 or 3")
         if not self.shape_px:
@@ -101,8 +103,8 @@ class ParticleScenes:
             raise SettingsError(f"found {self.shape_px} voxels of {self.spacing_um} µm; need 2 or 3 axes, all above 0")
         if self.template not in TEMPLATES:
             raise SettingsError(f"found template {self.template!r}; known are {', '.join(TEMPLATES)}")
-        if self.marked < 0:
-            raise SettingsError(f"found {self.marked} marked particles; need a number from 1, or 0 for all")
+        if not self.fluorophores:
+            raise SettingsError("found 0 fluorophores on a particle; need one or more")
         for name in ("particles", "labelled"):
             low, high = getattr(self, name)
             if not 0 <= low <= high:

@@ -22,6 +22,7 @@ from graticule.errors import SettingsError
 from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.results import Labels
+from graticule.simulate.checks import refuse_impossible
 from graticule.simulate.epithelium import Group, Seeds, lone, ring, settled
 from graticule.simulate.fields import Random, smooth_field
 
@@ -30,6 +31,7 @@ ROUNDS = 12  # … which as many rounds of moving them apart mostly reach
 NUDGE = 0.45  # by this, in cell diameters
 TRIES = 40  # places tried for a group before it is left out
 EDGES = 0.25  # share of images with an edge of the tissue, or a hole
+CELLS_ACROSS = 2  # that an image has at least
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +69,15 @@ class RosetteScenes:
     segmentation_errors: float = 0.4
 
     def __post_init__(self) -> None:
+        refuse_impossible(self)
         if min(self.shape_px) < 1 or not self.spacing_um > 0 or not self.cell_um >= 8 * self.spacing_um:
             raise SettingsError(
                 f"found {self.shape_px} pixels of {self.spacing_um} µm, cells of {self.cell_um} µm; "
                 "need all above 0, and cells of 8 pixels or more"
+            )
+        if min(self.shape_px) < CELLS_ACROSS * self.cell_px:
+            raise SettingsError(
+                f"found {self.shape_px} pixels, and cells of {self.cell_px:.0f}; need images {CELLS_ACROSS} cells across"
             )
         for name in ("rosettes", "near_misses"):
             low, high = getattr(self, name)

@@ -12,6 +12,7 @@ from graticule.errors import SettingsError
 from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.results import Points
+from graticule.simulate.checks import refuse_impossible
 from graticule.simulate.fields import Random, smooth_field
 
 FWHM = 2 * np.sqrt(2 * np.log(2))
@@ -61,6 +62,7 @@ class SpotScenes:
     dark: bool = False
 
     def __post_init__(self) -> None:
+        refuse_impossible(self, ("signal_to_noise",))
         if min(self.shape_px) < 1 or not self.spacing_um > 0:
             raise SettingsError(f"found {self.shape_px} pixels of {self.spacing_um} µm; all must be above 0")
         if not 0 < self.sigma_px[0] <= self.sigma_px[1]:

@@ -18,6 +18,7 @@ from graticule.errors import SettingsError
 from graticule.example import Example
 from graticule.image import Array, Floats, Image
 from graticule.results import Labels
+from graticule.simulate.checks import refuse_impossible
 from graticule.simulate.fields import Random, band_field, smooth_field
 
 RESIN, TISSUE, TRACHEA = 0, 1, 2
@@ -123,6 +124,7 @@ class TissueScenes:
     tracheae: bool = True
 
     def __post_init__(self) -> None:
+        refuse_impossible(self, ("tissue_share",))
         if self.dimensions not in SIDE_PX:
             raise SettingsError(f"found {self.dimensions} dimensions; need 2 or 3")
         if not self.shape_px:

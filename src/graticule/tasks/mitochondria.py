@@ -460,6 +460,14 @@ class Mitochondria:
     def score(self, found: Sequence[Result], truth: Sequence[Example]) -> Scores:
         return instances.scores(found, truth, self.regions.kinds)
 
+    def at_thresholds(self, thresholds: tuple[float, ...]) -> Self:
+        """With the threshold of whole objects as far between that of voxels and 1 as it was: lower ones never find less."""
+        task = replace(self, thresholds=thresholds)
+        if not self.object_threshold or not self.thresholds or self.thresholds[0] >= 1:
+            return task
+        way = (self.object_threshold - self.thresholds[0]) / (1 - self.thresholds[0])
+        return replace(task, object_threshold=round(thresholds[0] + max(0.0, way) * (1 - thresholds[0]), 4))
+
     def permissive(self) -> Self:
         return replace(self, thresholds=())
 

@@ -173,8 +173,16 @@ def _one(number: int, subject: Subject, setup: Setup, explainer: Explainer, effo
 def _refuse_other_results(folder: Path) -> None:
     """Reasons take the place of earlier reasons, never of what was found."""
     mark = folder / MARK
-    if mark.is_file() and json.loads(mark.read_text(encoding="utf-8")).get("command") != "explain":
+    if mark.is_file() and _command_of(mark) != "explain":
         raise FormatError(f"{folder}: found another command's results; they are not replaced; choose another --out")
+
+
+def _command_of(mark: Path) -> str:
+    """Empty if the account cannot be read: then nobody knows whose results they are."""
+    try:
+        return str(json.loads(mark.read_text(encoding="utf-8"))["command"])
+    except (ValueError, TypeError, KeyError):
+        return ""
 
 
 def _with_network(file: Path) -> Checkpoint:
@@ -331,6 +339,8 @@ def _places(numbers: Sequence[float], image: Image) -> list[tuple[float, ...]]:
             f"found {len(numbers)} numbers for --at; need {ndim} for each place in this image: "
             f"{'z y x' if ndim == 3 else 'y x'} in µm"
         )
+    if not np.isfinite(numbers).all():
+        raise SettingsError(f"found --at {' '.join(f'{n:g}' for n in numbers)}; need finite numbers, in µm")
     return [tuple(numbers[n : n + ndim]) for n in range(0, len(numbers), ndim)]
 
 
@@ -339,10 +349,11 @@ def _at(place: Sequence[float], image: Image, model: Checkpoint, setup: Setup, d
     position = np.asarray(place, float)
     voxel = image.to_voxels(position[None])[0]
     if np.any(voxel < -0.5) or np.any(voxel > np.array(image.shape) - 0.5):
-        size = " x ".join(f"{n * s:.4g}" for n, s in zip(image.shape, image.spacing_um, strict=True))
+        ends = image.to_um(np.stack([np.zeros(image.ndim), np.array(image.shape) - 1]))
+        reach = ", ".join(f"{low:.4g} to {high:.4g}" for low, high in ends.T)
         said = " ".join(f"{p:g}" for p in place)
         raise SettingsError(
-            f"found --at {said}; need a place in the image, which is {size} µm; is it in µm, as (z,) y, x?"
+            f"found --at {said}; need a place in the image, which goes from {reach} µm; is it in µm, as (z,) y, x?"
         )
     spot = _spot(position, 0, None, setup)
     if not is_outlining(setup.task):

@@ -71,7 +71,7 @@ def label_warnings(examples: Sequence[Example], classes: Sequence[str]) -> list[
 
 def _about_shares(example: Example, classes: Sequence[str]) -> str:
     shares = class_shares(example, classes)
-    whole = sum(shares.values())
+    whole = round(sum(shares.values()), 12)  # of shares that are sums themselves
     if whole == 0:
         return f"labels/{example.name}: nothing is outlined; is it the right file, or is there nothing to find?"
     if whole == 1:

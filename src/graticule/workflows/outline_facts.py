@@ -109,7 +109,8 @@ def _percentiles(values: Array, which: Sequence[int]) -> tuple[float, ...]:
 def _levels(values: Array, *, whole: bool) -> Array:
     """Edges of ranges that cover all values; of whole numbers each range holds as many, lest histograms look like combs."""
     if not whole or not len(values):
-        return np.histogram_bin_edges(values, BINS)
+        fine = len(values) and np.ptp(values) < 2 * BINS * np.spacing(np.abs(values).max())  # too fine to be parted
+        return np.histogram_bin_edges(values, 1 if fine else BINS)
     many = int(values.max() - values.min()) + 1
     width = -(-many // BINS)
     edges: Array = values.min() - 0.5 + width * np.arange(-(-many // width) + 1)

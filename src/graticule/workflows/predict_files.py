@@ -133,10 +133,15 @@ def load_models(
             f"found the image {pictures[0]} where a model is needed; name images before --model: "
             "graticule predict IMAGE… --model MODEL -o DIR"
         )
-    models = [load_model(file) for file in files]
-    if settings:
-        models = [replace(m, task=adjusted(m.task, settings, every=not m.weights)) for m in models]
-    return tuple(replace(model, task=_at(model.task, thresholds)) for model in models)
+    return tuple(replace(one, task=_changed(one, thresholds, settings)) for one in map(load_model, files))
+
+
+def _changed(model: Checkpoint, thresholds: Sequence[float], settings: Sequence[str]) -> Task:
+    """Settings of a method come first, for there may be as many thresholds as classes; of a model last: what they say stays."""
+    if model.weights:
+        learnt: Task = adjusted(_at(model.task, thresholds), settings, every=False)
+        return learnt
+    return _at(adjusted(model.task, settings, every=True), thresholds)
 
 
 def load_model(file: Path) -> Checkpoint:
@@ -165,7 +170,7 @@ def _at(task: Any, thresholds: Sequence[float]) -> Task:
             f"one for each of {', '.join(task.classes)}"
         )
     each = tuple(thresholds) * count if len(thresholds) == 1 else tuple(thresholds)
-    return replace(task, thresholds=each)  # type: ignore[no-any-return]
+    return task.at_thresholds(each) if hasattr(task, "at_thresholds") else replace(task, thresholds=each)  # type: ignore[no-any-return]
 
 
 def image_files(given: Sequence[Path]) -> list[Path]:

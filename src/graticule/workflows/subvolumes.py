@@ -33,7 +33,7 @@ def subvolumes(
     Parameters
     ----------
     side_um
-        Of each cube (or square); an odd number of voxels is cut, so that one of them is the middle.
+        Of each cube (or square), in whole voxels; see `cut_around` for where its middle is.
     spacing_um
         Voxel size along all axes; 0: the image's finest.
     suffix
@@ -57,8 +57,8 @@ def subvolumes(
             f"{folder}: found axes {image.axes!r}; sub-volumes are cut from one channel; choose it in predict"
         )
     spacing = spacing_um or min(image.spacing_um)
-    half = int(side_um / spacing / 2) if side_um > 0 and spacing > 0 else 0
-    if half < 1 or (2 * half + 1) ** image.ndim > MOST_VOXELS:
+    side = round(side_um / spacing) if side_um > 0 and spacing > 0 else 0
+    if side < 3 or side**image.ndim > MOST_VOXELS:
         raise SettingsError(
             f"found sides of {side_um:g} µm in voxels of {spacing:g} µm; need more than two voxels, fewer than 500"
         )
@@ -72,15 +72,19 @@ def subvolumes(
         table.writerow(["particle_id", "file", *(f"{axis}_um" for axis in reversed(image.axes)), "confidence"])
         for item in found.proposals.items:
             name = f"particle-{item.id:05d}{suffix}"
-            write_image(cut_around(image, np.array(item.position_um), half, spacing), aside / name)
+            write_image(cut_around(image, np.array(item.position_um), side, spacing), aside / name)
             place = [f"{value:.9g}" for value in reversed(item.position_um)]
             table.writerow([item.id, name, *place, f"{item.confidence:.6g}"])
     return len(found.proposals.items)
 
 
-def cut_around(image: Image, place_um: Array, half: int, spacing_um: float) -> Image:
-    """``2 * half + 1`` voxels a side around a place, interpolated linearly; beyond the image the median of what is seen."""
-    steps = np.arange(-half, half + 1) * spacing_um
+def cut_around(image: Image, place_um: Array, side: int, spacing_um: float) -> Image:
+    """`side` voxels a side around a place, interpolated linearly; beyond the image the median of what is seen.
+
+    The place is the middle of voxel ``side // 2``, counted from 0: of an even number that is where RELION has its origin.
+    """
+    before = side // 2
+    steps = (np.arange(side) - before) * spacing_um
     places = [image.to_voxels(place_um[None])[0][axis] + steps / step for axis, step in enumerate(image.spacing_um)]
     low = [max(0, int(np.floor(p[0]))) for p in places]
     high = [min(n, int(np.ceil(p[-1])) + 1) for p, n in zip(places, image.shape, strict=True)]
@@ -91,5 +95,5 @@ def cut_around(image: Image, place_um: Array, half: int, spacing_um: float) -> I
     limits = np.reshape(np.array(seen.shape) - 0.5, (-1, *[1] * image.ndim))
     inside = ((where >= -0.5) & (where <= limits)).all(axis=0)
     voxels[~inside] = np.median(voxels[inside]) if inside.any() else 0
-    origin = tuple(float(p) - half * spacing_um for p in place_um)
+    origin = tuple(float(p) - before * spacing_um for p in place_um)
     return Image(voxels, image.axes, (spacing_um,) * image.ndim, origin)
