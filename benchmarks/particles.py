@@ -285,7 +285,7 @@ def best_of_log(method: LogParticles, examples: Sequence[Example]) -> float:
     for factor in FACTORS:
         blob_nm = factor * method.diameters_nm[0]
         finest_nm = min(min(example.image.spacing_um) for example in examples) * 1000
-        one = replace(method, blob_nm=blob_nm, working_nm=max(blob_nm / ACROSS, finest_nm))
+        one = replace(method, blob_nm=blob_nm, working_nm=max(blob_nm / ACROSS, finest_nm), thresholds=())
         found = [everything(one, example) for example in examples]
         least = detection.best_thresholds(found, examples, one.match_um)[one.classes[0]]
         kept = [points[points.confidence >= least] for points in found]

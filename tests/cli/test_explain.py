@@ -2,6 +2,9 @@ import sys
 
 import pytest
 
+from graticule.cli.options import Common
+from graticule.cli.voice import Voice
+
 pytest.importorskip("captum")
 
 
@@ -31,6 +34,19 @@ def test_reasons_are_given_and_summed_up(graticule, picture, model, tmp_path):
     assert one["difference"] == pytest.approx(one["logit"] - one["logit_of_baseline"])
     assert (tmp_path / "why" / "picture" / "reasons.html").is_file()
     assert "1 of 1" in ended.err
+
+
+def test_the_account_of_somebody_else_is_not_replaced_even_if_it_cannot_be_read(graticule, picture, model, tmp_path):
+    (tmp_path / "why" / "picture").mkdir(parents=True)
+    for account in ("{", "[]", '{"command": "predict"}'):
+        (tmp_path / "why" / "picture" / "run.json").write_text(account)
+        said = graticule("explain", picture, "--model", model, "-o", "why", *QUICK).complaint
+        assert "another command's results" in said, account
+
+
+def test_what_is_no_number_is_null_in_json(capsys):
+    Voice(Common(json=True)).finish({"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": "x", "e": None}})
+    assert capsys.readouterr().out == '{"a": null, "b": [1.5, null], "c": {"d": "x", "e": null}}\n'
 
 
 def test_places_end_where_the_next_option_begins(graticule, picture, model):

@@ -25,6 +25,7 @@ def test_everything_missing_is_said_at_once(graticule, tmp_path):
 
 def test_a_model_says_what_it_finds_and_how_it_was_made(graticule, model):
     ended = graticule("info", model)
+    assert "works at" in ended.out and "nm; images of others are resampled" in ended.out
     assert ended.code == 0
     assert all(word in ended.out for word in ("beads", "6nm", "12nm", "confidence", "score", "seed"))
 

@@ -55,3 +55,21 @@ def test_tissue_is_made_in_volumes_or_in_planes_with_labels(graticule, tmp_path,
 
 def test_a_domain_that_is_not_known_is_refused(graticule):
     assert "block-face" in graticule("simulate", "tissue", "made", "--size", "24", "--domain", "moon").complaint
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("rosettes", "--size", "24"),
+        ("spots", "--signal-to-noise", "5", "2"),
+        ("spots", "--background", "-10"),
+        ("tissue", "--dimensions", "2", "--tissue-share", "0.9", "0.2"),
+        ("beads", "--beads-per-um2", "-3", "4"),
+        ("particles", "--smears", "-2"),
+        ("particles", "--fluorophores", "0"),
+        ("mitochondria", "--vesicles", "-1"),
+    ],
+)
+def test_scenes_that_cannot_be_are_refused(graticule, asked):
+    kind, *words = asked
+    assert "need" in graticule("simulate", kind, "made", "--count", "1", *words).complaint

@@ -27,6 +27,11 @@ def test_a_model_file_is_written_and_described(graticule, discs):
     assert "discs-0" in said.out
 
 
+def test_a_model_that_is_there_is_said_to_be_replaced(graticule, discs):
+    assert "is replaced" not in graticule("train", "beads", discs, "-o", "m", *TINY).err
+    assert "found m.safetensors; it is replaced" in graticule("train", "beads", discs, "-o", "m", *TINY).err
+
+
 def test_progress_is_a_line_an_epoch_on_standard_error(graticule, discs):
     ended = graticule("train", "beads", discs, "-o", "m", *LONGER)
     lines = [line for line in ended.err.splitlines() if "epoch" in line]

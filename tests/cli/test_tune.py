@@ -33,11 +33,13 @@ def test_the_same_command_again_does_nothing_again(graticule, discs, tmp_path):
 def test_images_to_leave_out_are_said(graticule, discs):
     ended = graticule("tune", "beads", discs, "-o", "t", *FEW, "--leave-out", "discs-2")
     assert "not opened: discs-2" in ended.err
+    assert "name discs-2 there first" in ended.err
     assert "discs-7" in graticule("tune", "beads", discs, "-o", "t", *FEW, "--leave-out", "discs-7").complaint
 
 
 def test_what_cannot_be_is_refused(graticule, discs, monkeypatch):
     assert "--trials 0" in graticule("tune", "beads", discs, "-o", "t", *TINY, "--trials", "0").complaint
+    assert "--hours -1" in graticule("tune", "beads", discs, "-o", "t", *TINY, "--hours", "-1").complaint
     (discs.parent / "file").write_text("")
     assert "file" in graticule("tune", "beads", discs, "-o", "file", *FEW).complaint
 

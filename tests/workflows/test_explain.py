@@ -176,7 +176,12 @@ def test_a_place_means_the_object_there_and_without_one_the_voxel(learnt, tmp_pa
 
 @pytest.mark.parametrize(
     ("at", "said"),
-    [((1.0,), "need 2 for each place"), ((1.0, 500.0), "need a place in the image"), ((-1.0, 1.0), "µm")],
+    [
+        ((1.0,), "need 2 for each place"),
+        ((1.0, 500.0), "need a place in the image"),
+        ((-1.0, 1.0), "µm"),
+        ((np.nan, 1.0), "finite"),
+    ],
 )
 def test_places_that_are_none_are_refused(learnt, tmp_path, at, said):
     with pytest.raises(SettingsError, match=said):

@@ -145,3 +145,10 @@ def test_a_mask_of_0_and_255_is_accepted_and_said(folder):
 def test_numbers_below_zero_are_refused_in_a_line(folder):
     tifffile.imwrite(folder / "labels" / "one.tif", boxes().astype(np.int16) - 1)
     assert "found the number -1" in only(check(folder).problems)
+
+
+def test_fractions_that_differ_only_by_rounding_have_a_histogram():
+    pixels = np.where(boxes() > 0, 0.1 * 3, 0.3)
+    assert pixels.min() < pixels.max()
+    one = outline_facts(example(boxes(), pixels=pixels))
+    assert sum(one.inside_shares) == pytest.approx(1)

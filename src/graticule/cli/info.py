@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -85,6 +86,7 @@ def _model(voice: Voice, file: Path) -> dict[str, Any]:
     rows = [
         ("task", facts["task"]),
         *(("class", " ".join(line)) for line in _classes(facts)),
+        ("works at", _voxels(facts["spacing_um"])),
         ("parameters", f"{facts['parameters'] / 1e6:.1f} million"),
         ("score", "unknown" if facts["score"] is None else f"{facts['score']:.3f} on images held out from training"),
         ("learnt from", ", ".join(facts["learnt_from"])),
@@ -97,12 +99,20 @@ def _model(voice: Voice, file: Path) -> dict[str, Any]:
 
 def _classes(facts: dict[str, Any]) -> list[tuple[str, ...]]:
     settings = facts["settings"]
-    return [
-        (name, f"({diameter:g} nm), counts from confidence {threshold:.2f}")
-        for name, diameter, threshold in zip(
-            settings.get("classes", ()), settings.get("diameters_nm", ()), settings.get("thresholds", ()), strict=False
-        )
-    ]
+    names, thresholds = settings.get("classes", ()), settings.get("thresholds", ())
+    sizes = [f"({nm:g} nm), " for nm in settings.get("diameters_nm", ())] or [""] * len(names)
+    told = zip(names, sizes, thresholds, strict=False)
+    return [(name, f"{size}counts from confidence {threshold:.2f}") for name, size, threshold in told]
+
+
+def _voxels(spacing_um: Sequence[float]) -> str:
+    """Empty where a method takes images as they are."""
+    sides = " x ".join(f"{1000 * um:.4g}" for um in spacing_um)
+    return (
+        f"{'voxels' if len(spacing_um) == 3 else 'pixels'} of {sides} nm; images of others are resampled"
+        if sides
+        else ""
+    )
 
 
 def _told(voice: Voice, file: str | Path, rows: list[tuple[str, object]], facts: dict[str, Any]) -> dict[str, Any]:

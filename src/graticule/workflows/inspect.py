@@ -60,6 +60,7 @@ def about_model(file: Path) -> dict[str, Any]:
     return {
         "task": model.task.name,
         "settings": to_plain(model.task),
+        "spacing_um": list(model.task.grid.spacing_um),
         "parameters": sum(int(w.size) for w in model.weights.values()),
         "score": made.get("score"),
         "learnt_from": list(made.get("learnt_from", ())),
