@@ -370,8 +370,8 @@ def test_annotation_in_which_nothing_touches_is_remarked_on():
 
 @given(st.floats(0.05, 0.95), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.integers(0, 20))
 @settings(deadline=None, max_examples=60)
-def test_at_a_lower_threshold_no_object_is_lost(own, way, one, other, seed):
-    """But where two become one, or it has no core."""
+def test_the_threshold_of_whole_objects_goes_with_that_of_voxels(own, way, one, other, seed):
+    """Where it is as low as that of voxels, nothing that a higher one finds is lost."""
     blobs = gaussian_filter(np.random.default_rng(seed).normal(size=(40, 40)), 4)
     inside = np.clip(0.5 + blobs / blobs.std() / 4, 0, 1).astype(np.float32)
     maps = Image(np.stack([inside, np.ones_like(inside)]), "cyx", (0.01, 0.01))

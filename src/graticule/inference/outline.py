@@ -208,7 +208,9 @@ class Outlining:
         if self.regions.counted:
             self._finish_objects(number, final)
         else:
-            self.store.finish("labels", number, counts=np.bincount(values.ravel()).tolist())
+            size = Part.load(self._part(number)).census.size
+            counts = np.bincount(final, weights=size) if self.gate is None else np.bincount(values.ravel())
+            self.store.finish("labels", number, counts=counts.astype(int).tolist())
 
     def _allowed(self, box: Box, values: Array) -> Array:
         """Nothing where the mask has nothing: a hole may have been filled there, or something may have grown into it."""
