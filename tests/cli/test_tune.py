@@ -21,6 +21,11 @@ def test_settings_are_found_and_training_takes_them(graticule, discs, tmp_path):
     assert {name: made.json["settings"][name] for name in found} == found
 
 
+def test_the_command_that_is_told_reads_the_images_as_the_search_did(graticule, discs):
+    ended = graticule("tune", "beads", discs, "-o", "t", *FEW, "--spacing-um", "0.0006", "--channel", "0")
+    assert f"graticule train beads {discs} --spacing-um 0.0006 --channel 0 --settings" in ended.out
+
+
 def test_the_same_command_again_does_nothing_again(graticule, discs, tmp_path):
     words = ("tune", "beads", discs, "-o", "t", *FEW)
     assert graticule(*words).code == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -91,7 +91,8 @@ def tune_task(
     else:
         voice.show(
             f"{out / BEST}: {found.figure} {found.best.score:.4f} on held-out images, trial {found.best.number} of "
-            f"{len(found.trials)}; graticule train {kind.name} {dataset} --settings {out / BEST} -o MODEL"
+            f"{len(found.trials)}; graticule train {kind.name} {dataset}{read_as(spacing_um, channel, points_unit)} --settings "
+            f"{out / BEST} -o MODEL"
         )
         if leave_out:
             voice.say(
@@ -100,6 +101,16 @@ def tune_task(
             )
     best = None if found.best is None else {"trial": found.best.number, "score": found.best.score}
     voice.finish({"best": best, "trials": len(found.trials), "importance": dict(found.importance), "out": str(out)})
+
+
+def read_as(spacing_um: Sequence[float] | None, channel: str | None, points_unit: str | None) -> str:
+    """The flags by which the images were read, for another command to read them so."""
+    flags = {
+        "spacing-um": " ".join(f"{um:g}" for um in spacing_um or ()),
+        "channel": channel,
+        "points-unit": points_unit,
+    }
+    return "".join(f" --{name} {value}" for name, value in flags.items() if value)
 
 
 SEARCHED = {name: kind for name, kind in TASKS.items() if getattr(kind, "searched", None)}
