@@ -425,6 +425,9 @@ def summary() -> int:
         lines.append(f"hela, learnt from {one['learnt_from']}, {one['changes'] or 'default settings'}: {tuning(one)}")
         if "tta" in one:
             lines.append(f"    with eight turned views averaged: {tuning(one['tta'])}")
+    if seen := [one["tta"] for one in kept("hela") if "tta" in one]:
+        wrong = [float(np.mean([1 - one[when]["object_f1"] for one in seen])) for when in ("as_it_is", "fine_tuned")]
+        lines.append(f"hela, eight views, mean of {len(seen)} runs: 1 - object F1 {wrong[0]:.3f}, then {wrong[1]:.3f}")
     lines += [f"vnc, {one['kind']}: object F1 {one['object_f1']:.2f}" for one in kept("vnc") if one["quarter"] == "all"]
     lines += [
         f"{run['times_faster']} times as fast as MONAI's sliding window on {run['shape']}" for run in kept("speed")

@@ -2,9 +2,6 @@ import sys
 
 import pytest
 
-from graticule.cli.options import Common
-from graticule.cli.voice import Voice
-
 pytest.importorskip("captum")
 
 
@@ -42,11 +39,6 @@ def test_the_account_of_somebody_else_is_not_replaced_even_if_it_cannot_be_read(
         (tmp_path / "why" / "picture" / "run.json").write_text(account)
         said = graticule("explain", picture, "--model", model, "-o", "why", *QUICK).complaint
         assert "another command's results" in said, account
-
-
-def test_what_is_no_number_is_null_in_json(capsys):
-    Voice(Common(json=True)).finish({"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": "x", "e": None}})
-    assert capsys.readouterr().out == '{"a": null, "b": [1.5, null], "c": {"d": "x", "e": null}}\n'
 
 
 def test_places_end_where_the_next_option_begins(graticule, picture, model):

@@ -19,6 +19,7 @@ from graticule.workflows.cross_validate import find
 from graticule.workflows.evaluate import judged, write_evaluation
 from graticule.workflows.predict_files import Job, predict_file
 from graticule.workflows.ready import ready
+from graticule.workflows.report import _cautions as cautions
 from graticule.workflows.report import methods_of, page_of, runs_in, write_report
 from graticule.workflows.review import load_result, open_review
 from tests.synthetic import scattered
@@ -170,3 +171,11 @@ def test_every_task_says_how_it_works_in_a_sentence_that_can_be_cited() -> None:
         text = methods_of({"task": name, "versions": {"torch": "2.13"}})
         assert re.search(r"doi:10\.|arXiv:|\b(19|20)\d\d\)", text) and "PyTorch 2.13" in text, name
         assert "the method " not in text
+
+
+@pytest.mark.parametrize(
+    ("own", "said"), [((0.2, 0.1, 0.1), 0), ((0.2, 0.2, 0.2), 1), ((0.04, 0.04, 0.04), 1), ((), 0)]
+)
+def test_voxels_that_are_cubes_to_the_model_only_are_no_reason_to_warn(own: tuple[float, ...], said: int) -> None:
+    run = {"task": "particles", "image": {"spacing_um": own}, "plan": {"spacing_um": (0.089,) * 3}, "models": []}
+    assert sum("voxel size right" in line for line in cautions(run, {"centriole": 3}, None)) == said

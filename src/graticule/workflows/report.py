@@ -267,10 +267,8 @@ def _cautions(run: Mapping[str, Any], counts: Mapping[str, int], found: Points |
     lines = []
     own, worked = run["image"]["spacing_um"], run.get("plan", {}).get("spacing_um", ())
     factors = [w / s for w, s in zip(worked, own, strict=False)]
-    mean = float(np.prod(factors)) ** (
-        1 / max(1, len(factors))
-    )  # voxels may be cubes to the model that are none in the image
-    if factors and not 0.5 <= mean <= 2 and run.get("task") in TASKS:
+    # By the mean of the axes: voxels may be cubes to the model that are none in the image.
+    if not 0.5 ** len(factors) <= np.prod(factors) <= 2 ** len(factors) and run.get("task") in TASKS:
         lines.append(
             f"The image's voxels ({_sizes(own)} µm) differ more than twofold from those the model works at "
             f"({_sizes(worked)} µm): the image was resampled. Is the voxel size right?"
