@@ -307,6 +307,11 @@ class Recipe:
         Share of every batch that is drawn around annotated objects, never less than one patch; the rest are drawn from
         all of the image, whatever is there. Only these stand for the image: in the former nothing is `known`. 0: `mining`
         decides, patch by patch.
+    heaps
+        Share of every batch, of those that are not `marked`, that shows several marked objects laid over one another, each
+        turned anew: as bright as an object, and none. Their middle is a point of confidence 0. Needs `object_um`.
+    compressed
+        Prepared pixels are the inverse hyperbolic sine of light: what is laid over something is added to its light.
     linear
         Pixels of points' patches come from linear in place of cubic interpolation: faster, softer.
     optimiser
@@ -337,6 +342,8 @@ class Recipe:
     mining: float = 0.7
     mining_um: float = 0.0
     marked: float = 0.0
+    heaps: float = 0.0
+    compressed: bool = False
     linear: bool = False
     optimiser: Literal["adamw", "sgd"] = "adamw"
     momentum: float = 0.9

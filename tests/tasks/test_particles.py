@@ -25,7 +25,7 @@ from graticule.tasks import PRESETS, TASKS
 from graticule.tasks.particles import FLOOR, MEASURED, Particles, share_of_volume
 from graticule.tasks.particles_marks import look_of
 from graticule.training.fit import draw_batch, fit, source_of
-from graticule.training.patches import draw_patch
+from graticule.training.patches import _light, _prepared, draw_patch
 from graticule.workflows.cross_validate import find
 from graticule.workflows.ready import all_ready
 
@@ -145,6 +145,52 @@ def test_a_companion_is_marked_too_as_far_away_as_particles_that_touch(example, 
         apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
         widest = max(widest, float(apart.max(initial=0)))
     assert expected[0] <= widest <= expected[1]
+
+
+def test_where_certainly_nothing_is_no_cell_may_be_a_centre(example):
+    task = replace(TASK, zoom=0.0)
+    [ready] = all_ready(task, [clicks(example, 1)])
+    image = ready.example.image
+    [place] = ready.example.truth.position_um
+    refuted = replace(ready.example.truth, confidence=np.zeros(1))
+    marked, beside, near = task.target(refuted, image)
+    away = np.linalg.norm(image.to_um(np.argwhere(np.ones(image.shape))) - place, axis=1).reshape(image.shape)
+    assert not marked.any() and np.array_equal(beside, near)
+    assert np.array_equal(beside > 0, away < 0.38 * 1.8)
+
+
+def test_heaps_come_last_and_are_as_bright_as_particles_and_none(example):
+    task = replace(TASK, shaped="yes", heaps=0.5, marked=0.25, batch=12)
+    [ready] = all_ready(task, [clicks(example, 4)])
+    pixels, target, known = draw_batch([source_of(task, ready)], task, (0, 0), 0)
+    heaps = target[6:]
+    assert not heaps[:, 0].any() and heaps[:, 1].any(axis=(1, 2, 3)).all(), (
+        "no cell is a centre, some certainly are none"
+    )
+    assert not known[6:].any(), "they stand for nothing in the image"
+    brightest = np.sinh(pixels).max(axis=(1, 2, 3, 4))
+    assert 0.5 < np.median(brightest[6:]) / np.median(brightest[:3]) < 3
+
+
+@pytest.mark.parametrize(("across_px", "shaped"), [(18, "yes"), (10, "yes"), (9, "no"), (3, "no")])
+def test_particles_too_small_to_show_a_shape_are_not_told_by_it_unless_a_person_says_so(example, across_px, shaped):
+    task = Particles(diameters_nm=(across_px * 100.0,), count=10, prior=0.05)
+    resolved = task.resolve([clicks(example, 5)])
+    assert resolved.shaped == shaped
+    assert (resolved.recipe.heaps > 0) == (shaped == "yes")
+    assert any("too small" in remark for remark in resolved.remarks([clicks(example, 5)])) == (shaped == "no")
+    for said in ("yes", "no"):
+        assert replace(task, shaped=said).resolve([clicks(example, 5)]).shaped == said
+
+
+def test_light_is_added_as_light_and_shown_to_the_network_as_it_is_prepared(example):
+    seen = levels(example.image)
+    pixels = np.asarray(example.image.data[20:22, 30:40, 30:40])
+    prepared = TASK.prepare(pixels, seen)
+    light = _light(prepared, TASK.recipe)
+    assert np.allclose(light[0], (pixels - seen.centre) / (TASK.linear_to * seen.spread), rtol=1e-3, atol=1e-5)
+    assert np.allclose(_prepared(light, TASK.recipe), prepared, rtol=1e-4)
+    assert np.array_equal(_light(prepared, replace(TASK.recipe, compressed=False)), prepared)
 
 
 # -- what is looked at -------------------------------------------------------------------------------------------------------

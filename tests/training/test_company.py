@@ -1,11 +1,21 @@
-"""Pairs from few annotated objects: where a companion lies, and that its light is added and nothing else."""
+"""Pairs from few annotated objects: where a companion lies, and that its light is added and nothing else; and heaps."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graticule.training.company import FURTHEST, GONE, NEAREST, laid_over, place_beside
+from graticule.training.company import (
+    FURTHEST,
+    GONE,
+    HEAP_GAIN,
+    NEAREST,
+    SCATTER,
+    heaped,
+    laid_over,
+    place_beside,
+    scattered,
+)
 
 DIAMETER = np.array([8.0, 8.0, 8.0])
 SHAPE = (24, 26, 28)
@@ -51,3 +61,24 @@ def test_nothing_changes_far_from_the_companion_nor_where_it_was_beyond_its_imag
     assert np.array_equal(pair[0][far], pixels[0][far])
     assert np.array_equal(pair[:, :, 17:], pixels[:, :, 17:])
     assert not np.array_equal(pair, pixels)
+
+
+def test_a_heap_is_as_noisy_as_one_object_however_many_it_is_of_and_sometimes_brighter_sometimes_not():
+    rng = np.random.default_rng(0)
+    for count in (3, 6):
+        spread = [heaped([rng.normal(0, 2, (1, 12, 12)) for _ in range(count)], rng).std() for _ in range(400)]
+        assert np.log(spread).mean() == pytest.approx(np.log(2), abs=0.1)
+        assert np.log(spread).std() == pytest.approx(HEAP_GAIN, rel=0.2)
+
+
+def test_a_heap_of_rods_that_point_anywhere_has_no_direction_left_in_the_mean():
+    rods = [np.zeros((1, 9, 9), np.float32) for _ in range(2)]
+    rods[0][0, 4], rods[1][0, :, 4] = 1, 1
+    heap = heaped(rods, np.random.default_rng(0))
+    assert np.allclose(heap[0], heap[0].T) and heap[0, 4, 4] == pytest.approx(2 * heap[0, 4, 0])
+
+
+def test_what_is_heaped_lies_off_the_middle_by_a_share_of_a_diameter_along_each_axis():
+    off = np.array([scattered(np.array([4.0, 8.0, 8.0]), np.random.default_rng(seed)) for seed in range(200)])
+    assert (np.abs(off).max(axis=0) <= SCATTER * np.array([4.0, 8.0, 8.0])).all()
+    assert (np.abs(off).max(axis=0) > 0.9 * SCATTER * np.array([4.0, 8.0, 8.0])).all()

@@ -16,7 +16,7 @@ from graticule.tasks.beads import Beads
 from graticule.tasks.particles import Particles
 from graticule.training import fit
 from graticule.training.fit import ends_cycle, first_cycle, parameter_groups, rate_at, rate_share
-from graticule.training.patches import marked_patches
+from graticule.training.patches import heaped_patches, marked_patches
 from graticule.workflows.ready import all_ready
 from tests.synthetic import SPACING_UM, scattered
 
@@ -268,3 +268,11 @@ def test_every_batch_has_the_share_of_marked_patches_that_is_asked_and_they_come
     assert marked_patches(recipe) == 2
     assert marked_patches(replace(recipe, marked=0.01)) == 1 and marked_patches(replace(recipe, marked=1.0)) == 7
     assert marked_patches(task.recipe) == 0
+
+
+def test_heaps_are_of_the_patches_that_are_not_marked_and_leave_one_for_the_rest_of_the_image():
+    recipe = replace(TINY, batch=8).recipe
+    assert heaped_patches(recipe) == 0
+    assert heaped_patches(replace(recipe, marked=0.25, heaps=0.25)) == 2
+    assert heaped_patches(replace(recipe, marked=0.5, heaps=1.0)) == 3
+    assert heaped_patches(replace(recipe, marked=1.0, heaps=1.0)) == 0

@@ -50,6 +50,7 @@ BESIDE = (0.24, 0.38)  # diameters from a click between which no other particle 
 REACH = 0.165  # radius, in diameters, of what counts as one particle in the prior: more, and smears are called particles too
 LIT_WITHIN = 0.5  # diameters from a centre that its light is looked for
 DRIFT = 0.2  # diameters that a centre may move towards the light
+SHAPED_FROM = 10  # voxels of the image across from which a particle shows a shape
 SHIFTED = 0.3  # diameters that a click may lie off the middle of a patch, along each axis
 LEAST_PRIOR, MOST_PRIOR = 1e-4, 0.5
 
@@ -146,6 +147,12 @@ class Particles:
         Largest relative change of scale in training.
     company
         Share of the patches around clicks in which another clicked particle is laid beside the first.
+    shaped
+        Whether particles have a shape by which they are told from heaps of the same light: "auto" takes for such what is at
+        least ten voxels of the image across; spots have none.
+    heaps
+        Share of every batch that shows several clicked particles laid over one another, each turned anew: what is as bright
+        as a particle and has no shape is none. Only where particles are `shaped`.
     """
 
     name: ClassVar[str] = "particles"
@@ -174,7 +181,7 @@ class Particles:
     focus: bool = True
     least_light: float = 0.0
     suppression: float = 0.2
-    merge: float = 0.43
+    merge: float = 0.5
     recentre: bool = True
     intensity_filter: bool = True
 
@@ -197,6 +204,8 @@ class Particles:
     tilt_deg: float = 15.0
     zoom: float = 0.15
     company: float = 0.5
+    shaped: Literal["auto", "yes", "no"] = "auto"
+    heaps: float = 1 / 6
 
     def __post_init__(self) -> None:
         for field in ("diameters_nm", "match_nm", "thresholds"):
@@ -218,7 +227,7 @@ class Particles:
                 f"found diameters_nm {self.diameters_nm}, match_nm {self.match_nm} and learning_rate {self.learning_rate:g}; "
                 "need numbers above 0"
             )
-        shares = {name: getattr(self, name) for name in ("marked", "drop", "company")}
+        shares = {name: getattr(self, name) for name in ("marked", "drop", "company", "heaps")}
         if not all(0 <= share <= 1 for share in (*shares.values(), *self.thresholds)) or not self.marked:
             given = ", ".join(f"{name} {share:g}" for name, share in shares.items())
             raise SettingsError(
@@ -280,6 +289,8 @@ class Particles:
             object_um=(self._diameter_um,),
             mining_um=SHIFTED * self._diameter_um,
             marked=self.marked,
+            heaps=self.heaps if self.shaped == "yes" else 0.0,
+            compressed=True,
             linear=True,
             optimiser="sgd",
             weight_decay=self.weight_decay,
@@ -348,16 +359,17 @@ class Particles:
         return partial(self._maps, score, weights)
 
     def target(self, truth: Result, on: Image) -> Floats:
-        """``(3, *cells)``: 1 in cells centred on a click; where no centre can be, beside one; and near one at all."""
+        """``(3, *cells)``: 1 in cells centred on a click; where no centre can be, beside one; and near one at all.
+
+        No centre can be near what is certainly none: points of confidence 0.
+        """
         assert isinstance(truth, Points)
         places = np.stack(np.meshgrid(*[np.arange(n) for n in on.shape], indexing="ij"), axis=-1)
         um = on.to_um(places.reshape(-1, on.ndim))
-        nearest = np.full(len(um), np.inf)
-        for click in truth.position_um:
-            nearest = np.minimum(nearest, np.linalg.norm(um - click, axis=1))
-        nearest /= self._diameter_um
+        nearest = self._nearest(um, truth.position_um[truth.confidence > 0])
         beside = (nearest > BESIDE[0]) & (nearest < BESIDE[1])
-        flags = np.stack([nearest <= MARKED_WITHIN, beside, nearest < BESIDE[1]])
+        refuted = self._nearest(um, truth.position_um[truth.confidence == 0]) < BESIDE[1]
+        flags = np.stack([nearest <= MARKED_WITHIN, beside | refuted, (nearest < BESIDE[1]) | refuted])
         target: Floats = flags.reshape(3, *on.shape).astype(np.float32)
         return target
 
@@ -443,6 +455,8 @@ class Particles:
                 f"found a diameter of {task.diameters_nm[0]:g} nm, and voxels of {finest_nm:g} nm; need particles larger than "
                 "a voxel; is --diameters-nm in nm, and is the voxel size right?"
             )
+        if task.shaped == "auto":
+            task = replace(task, shaped="yes" if task.diameters_nm[0] >= SHAPED_FROM * finest_nm else "no")
         task = replace(task, match_nm=task.match_nm or (task.diameters_nm[0] / 2,))
         task = replace(task, window_nm=task.window_nm or round(task.diameters_nm[0] * 4 / 3, 3))
         task = replace(task, least_light=task.least_light or task._faintest(examples))
@@ -477,6 +491,8 @@ class Particles:
             f"particles of {self.diameters_nm[0]:g} nm, {self.polarity}; about {self.count:.0f} in an image "
             f"({where}{low_high}): {self.prior:.1%} of the windows that are looked at"
         )
+        if self.shaped == "no" and self.heaps:
+            yield "they are too small to show a shape: told by size and light alone (--shaped yes, if they do have one)"
         share = self.region_recall(examples)
         if share < LOW_RECALL:
             yield (
@@ -519,6 +535,13 @@ class Particles:
     def _equalised_reach(self) -> int:
         """In cells: a window to each side would be CLAHE's usual eighth of an image; half of one sees past a particle."""
         return self.window_px // 2 // self._stride + 2
+
+    def _nearest(self, um: Array, places: Array) -> Array:
+        """Diameters from each of `um` ``(N, ndim)`` to the nearest of `places`."""
+        nearest = np.full(len(um), np.inf)
+        for place in places:
+            nearest = np.minimum(nearest, np.linalg.norm(um - place, axis=1))
+        return nearest / self._diameter_um
 
     def _faintest(self, examples: Sequence[Example]) -> float:
         """The light of the faintest click but for one in ten, which may be of something that cannot be seen."""

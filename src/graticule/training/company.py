@@ -1,6 +1,12 @@
-"""Company for an annotated object: another one laid beside it, so that pairs are learnt from few that were annotated."""
+"""Annotated objects laid beside one another, so that pairs are learnt from few; and laid over one another: heaps.
+
+Several objects on one spot, each turned anew, have all of an object but its shape: its light, extent and noise. A network
+that has seen only a few objects takes every such heap for one unless it is told.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,6 +25,26 @@ DARK = 20
 
 GAIN = 0.3
 """Largest relative change of a companion's brightness."""
+
+
+LEAST_HEAPED, MOST_HEAPED = 3, 6
+SCATTER = 0.2
+"""Diameters that each object of a heap may lie off its middle, along each axis."""
+
+HEAP_GAIN = 0.5
+"""Standard deviation of the logarithm of a heap's light."""
+
+
+def scattered(diameter: Array, rng: Rng) -> Array:
+    """How far off a heap's middle one of its objects lies, in voxels."""
+    off: Array = rng.uniform(-SCATTER, SCATTER, len(diameter)) * diameter
+    return off
+
+
+def heaped(each: Sequence[Floats], rng: Rng) -> Floats:
+    """The light of several objects, over the root of their number: noise is as strong as it is in one."""
+    gain = np.exp(rng.normal(0, HEAP_GAIN)) / np.sqrt(len(each))
+    return np.asarray(np.sum(each, axis=0) * gain, np.float32)
 
 
 def place_beside(first: Array, diameter: Array, rng: Rng) -> Array:

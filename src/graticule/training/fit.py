@@ -26,7 +26,7 @@ from graticule.results import Points
 from graticule.settings import from_plain, to_plain
 from graticule.task import Cycles, Forward, Levels, Phase, Recipe, Task, Trainable, Weights
 from graticule.training import state
-from graticule.training.patches import Source, draw_patch, make_source, marked_patches
+from graticule.training.patches import Source, draw_heap, draw_patch, heaped_patches, make_source, marked_patches
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision
 
@@ -312,11 +312,12 @@ def draw_batch(
     """Pixels, targets and known masks of one step; the same key and step give the same patches.
 
     Where a recipe has `marked` patches they come first, and the first of all has an object in its middle: no batch is
-    without one.
+    without one. Heaps come last.
     """
-    rng, marked = np.random.default_rng([*key, step]), marked_patches(task.recipe)
-    kinds = [n < marked if marked else None for n in range(task.recipe.batch)]
+    rng, marked, heaps = np.random.default_rng([*key, step]), marked_patches(task.recipe), heaped_patches(task.recipe)
+    kinds = [n < marked if marked else None for n in range(task.recipe.batch - heaps)]
     patches = [draw_patch(sources, task, rng, marked=kind, centred=n < min(1, marked)) for n, kind in enumerate(kinds)]
+    patches += [draw_heap(sources, task, rng) for _ in range(heaps)]
     return (
         np.stack([p.pixels for p in patches]),
         np.stack([p.target for p in patches]),

@@ -13,7 +13,7 @@ from graticule.image import Array, Floats, Image
 from graticule.results import Labels, Points
 from graticule.task import Recipe, Trainable
 from graticule.training.augment import Rng, Warp, change_grey, draw_edge, draw_warp, empty_holes, lose_section, without
-from graticule.training.company import GAIN, laid_over, place_beside
+from graticule.training.company import GAIN, LEAST_HEAPED, MOST_HEAPED, heaped, laid_over, place_beside, scattered
 
 MOST_ANCHORS = 200_000  # voxels remembered of each number, inside and at its edge: more would only cost memory
 OVERHANG = 8  # share of a patch, as a divisor, that may lie beyond the image
@@ -122,6 +122,11 @@ def marked_patches(recipe: Recipe) -> int:
     return min(max(1, round(recipe.marked * recipe.batch)), recipe.batch - 1) if recipe.marked else 0
 
 
+def heaped_patches(recipe: Recipe) -> int:
+    """How many patches of every batch show heaps: at least one patch is neither heaped nor marked."""
+    return max(0, min(round(recipe.heaps * recipe.batch), recipe.batch - marked_patches(recipe) - 1))
+
+
 def draw_patch(
     sources: Sequence[Source], task: Trainable, rng: Rng, *, marked: bool | None = None, centred: bool = False
 ) -> Patch:
@@ -142,22 +147,45 @@ def draw_patch(
     pixels = lose_section(empty_holes(pixels, recipe.augment, rng), recipe.augment, rng)
     if isinstance(truth, Points) and rng.random() < recipe.augment.paste:
         pixels, truth = paste(pixels, known, truth, sources, recipe.object_um, rng)
-    pixels, off = (
-        change_grey(pixels, recipe.augment, source.spacing_um, rng),
-        draw_edge(known.shape, recipe.augment, rng),
-    )
+    return _recoloured(pixels, known, truth, source.spacing_um, task, rng)
+
+
+def draw_heap(sources: Sequence[Source], task: Trainable, rng: Rng) -> Patch:
+    """A patch of several annotated objects laid over one another: its middle is a point of confidence 0, nothing is known."""
+    recipe, middle = task.recipe, (np.array(task.recipe.patch) - 1) / 2
+    off = rng.uniform(-recipe.mining_um, recipe.mining_um, len(middle))
+    each = []
+    for _ in range(rng.integers(LEAST_HEAPED, MOST_HEAPED + 1)):
+        source, origin = _choose_centre(sources, replace(recipe, mining_um=0.0), rng, True)
+        spacing = np.array(source.spacing_um)
+        diameter = max(recipe.object_um) / spacing
+        warp = draw_warp(recipe.patch, origin, recipe.augment, source.spacing_um, rng)
+        away = warp.zoom * warp.matrix @ (off / spacing + scattered(diameter, rng))
+        pixels, _, _ = cut(source, replace(warp, centre=origin - away, displacement=None), linear=recipe.linear)
+        each.append(_light(pixels, recipe))
+    pixels = _prepared(heaped(each, rng), recipe)
+    kinds = source.truth.kinds if isinstance(source.truth, Points) else ()
+    heap = Points((middle + off / spacing)[None], np.zeros(1), np.zeros(1, int), kinds)
+    return _recoloured(pixels, np.zeros(recipe.patch, np.float32), heap, source.spacing_um, task, rng)
+
+
+def _recoloured(
+    pixels: Floats, known: Floats, truth: Points | Labels, spacing_um: tuple[float, ...], task: Trainable, rng: Rng
+) -> Patch:
+    """Grey levels changed and an edge drawn; and what the task wants to be told of it."""
+    recipe, stride, rim = task.recipe, task.grid.stride, task.recipe.rim
+    pixels, off = change_grey(pixels, recipe.augment, spacing_um, rng), draw_edge(known.shape, recipe.augment, rng)
     pixels = without(pixels, off)
     if isinstance(truth, Labels):  # of points those that lie close beside the image are still to be found
         known = without(known, off)
-    stride, rim = task.grid.stride, recipe.rim
     cells = Image(
         np.broadcast_to(np.float32(0), tuple((n - 2 * rim) // stride for n in recipe.patch)),
         "zyx"[-len(recipe.patch) :],
-        tuple(s * stride for s in source.spacing_um),
-        tuple(s * (rim + (stride - 1) / 2) for s in source.spacing_um),
+        tuple(s * stride for s in spacing_um),
+        tuple(s * (rim + (stride - 1) / 2) for s in spacing_um),
     )
     if isinstance(truth, Points):
-        truth = replace(truth, position_um=truth.position_um * np.array(source.spacing_um))
+        truth = replace(truth, position_um=truth.position_um * np.array(spacing_um))
     inside = known[tuple(slice(rim, n - rim) for n in recipe.patch)]
     return Patch(pixels, task.target(truth, cells), _coarsen(inside, stride)[None])
 
@@ -270,7 +298,8 @@ def _with_company(
     warp = draw_warp(recipe.patch, origin, recipe.augment, source.spacing_um, rng)
     warp = replace(warp, centre=origin - warp.zoom * warp.matrix @ (place - middle), displacement=None)
     other, _, _ = cut(source, warp, linear=recipe.linear)
-    pixels = laid_over(pixels, other, place, diameter, rng.uniform(1 - GAIN, 1 + GAIN))
+    gain = rng.uniform(1 - GAIN, 1 + GAIN)
+    pixels = _prepared(laid_over(_light(pixels, recipe), _light(other, recipe), place, diameter, gain), recipe)
     return pixels, Points(
         np.vstack([truth.position_um, place]),
         np.append(truth.confidence, 1.0),
@@ -278,6 +307,14 @@ def _with_company(
         truth.kinds,
         None if truth.diameter_um is None else np.append(truth.diameter_um, recipe.object_um[kind]),
     )
+
+
+def _light(prepared: Floats, recipe: Recipe) -> Floats:
+    return np.sinh(prepared) if recipe.compressed else prepared
+
+
+def _prepared(light: Floats, recipe: Recipe) -> Floats:
+    return np.arcsinh(light) if recipe.compressed else light
 
 
 def _coarsen(known: Floats, stride: int) -> Floats:
