@@ -74,17 +74,24 @@ PER_DRAW = 100  # seeds set aside for each draw
 CLICKED = 0.5  # of the particles of a volume, at most: a person who clicks more goes on to the next volume
 HAND_UM = 0.05  # standard deviation of a click about the centre
 CHOOSE, CLICK = (0, 4), (1, 5)  # images of centrioles-2d that settings are judged on, and clicked in, to choose them
-CHOICES = 2  # draws of clicks by which settings are chosen
+CHOICES = 4  # draws of clicks by which settings are chosen; every other one is clicked and judged the other way round
 JUDGED = (2, 3, 6, 7)  # the rest: two of either marker
 LETTERS = 220  # rows of centrioles-2d that are cut off: a name is written there, darker than any centriole
 MATCH_NM = 300.0  # of centrioles-2d: foci are about 5 pixels wide
 CANDIDATES: tuple[dict[str, Any], ...] = tuple(
-    {"diameters_nm": (600.0,), "window_nm": window, "window_px": 20, "patch_px": 24, "linear_to": linear}
+    {
+        "diameters_nm": (600.0,),
+        "window_nm": window,
+        "window_px": 20,
+        "patch_px": 24,
+        "linear_to": 30.0,
+        "contrast": contrast,
+    }
     for window in (2000.0, 1000.0)
-    for linear in (12.0, 30.0)
+    for contrast in (0.3, 0.1)
 )
-"""The smallest window that the network takes at the images' own resolution, and at twice that; brightness as it is up to 12,
-and 30, spreads."""
+"""The smallest window that the network takes at the images' own resolution, and at twice that; with brightness changed much, and
+little, in training."""
 
 CROWDS = {
     "as they come": ParticleScenes(),
@@ -189,7 +196,7 @@ def simulated(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str])
         if done("simulated", key):
             continue
         volumes, mean = clicks_in_volumes(count, draw)
-        model = learnt(Particles(diameters_nm=(1800.0,), count=mean, risk=risk), volumes, seed=draw)
+        model = learnt(Particles(diameters_nm=(1800.0,), count=mean, shaped=True, risk=risk), volumes, seed=draw)
         note("simulated", key, model, judge)
 
 
@@ -236,12 +243,13 @@ def of_clicks(
 def choosing(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -> None:
     """Ten clicks in two images, judged on all annotation of two others: none of these four is judged on later."""
     every = centriole_images()
-    judge = Judge([every[n] for n in CHOOSE])
+    judges = [Judge([every[n] for n in images]) for images in (CHOOSE, CLICK)]
     for draw, (number, settings) in product(range(CHOICES), enumerate(CANDIDATES)):
         key = {"clicks": 10, "draw": draw, "risk": "binomial", "candidate": number, **LONG}
         if not done("choosing", key):
-            model, _ = of_clicks(settings, [every[n] for n in CLICK], 10, (draw, 10, 6))
-            note("choosing", key, model, judge, settings=settings)
+            images = (CLICK, CHOOSE)[draw % 2]
+            model, _ = of_clicks(settings, [every[n] for n in images], 10, (draw, 10, 6))
+            note("choosing", key, model, judges[draw % 2], settings=settings)
 
 
 def chosen() -> dict[str, Any]:
@@ -311,7 +319,7 @@ def merging(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -
     )
     for draw in draws:
         volumes, mean = clicks_in_volumes(10, draw)
-        model = learnt(Particles(diameters_nm=(1800.0,), count=mean), volumes, seed=draw)
+        model = learnt(Particles(diameters_nm=(1800.0,), count=mean, shaped=True), volumes, seed=draw)
         level = level_before_averaging([merging_maps(model, one) for one in volumes], model.task)
         report.append(f"draw {draw}: one half of averaged scores is {level:.2f} of single windows'")
         for crowd, scene in CROWDS.items():

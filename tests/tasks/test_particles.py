@@ -160,7 +160,7 @@ def test_where_certainly_nothing_is_no_cell_may_be_a_centre(example):
 
 
 def test_heaps_come_last_and_are_as_bright_as_particles_and_none(example):
-    task = replace(TASK, shaped="yes", heaps=0.5, marked=0.25, batch=12)
+    task = replace(TASK, shaped=True, heaps=0.5, marked=0.25, batch=12)
     [ready] = all_ready(task, [clicks(example, 4)])
     pixels, target, known = draw_batch([source_of(task, ready)], task, (0, 0), 0)
     heaps = target[6:]
@@ -172,15 +172,8 @@ def test_heaps_come_last_and_are_as_bright_as_particles_and_none(example):
     assert 0.5 < np.median(brightest[6:]) / np.median(brightest[:3]) < 3
 
 
-@pytest.mark.parametrize(("across_px", "shaped"), [(18, "yes"), (10, "yes"), (9, "no"), (3, "no")])
-def test_particles_too_small_to_show_a_shape_are_not_told_by_it_unless_a_person_says_so(example, across_px, shaped):
-    task = Particles(diameters_nm=(across_px * 100.0,), count=10, prior=0.05)
-    resolved = task.resolve([clicks(example, 5)])
-    assert resolved.shaped == shaped
-    assert (resolved.recipe.heaps > 0) == (shaped == "yes")
-    assert any("too small" in remark for remark in resolved.remarks([clicks(example, 5)])) == (shaped == "no")
-    for said in ("yes", "no"):
-        assert replace(task, shaped=said).resolve([clicks(example, 5)]).shaped == said
+def test_only_particles_with_a_shape_are_told_from_heaps():
+    assert replace(TASK, shaped=False).recipe.heaps == 0 < replace(TASK, shaped=True).recipe.heaps
 
 
 def test_light_is_added_as_light_and_shown_to_the_network_as_it_is_prepared(example):

@@ -50,7 +50,6 @@ BESIDE = (0.24, 0.38)  # diameters from a click between which no other particle 
 REACH = 0.165  # radius, in diameters, of what counts as one particle in the prior: more, and smears are called particles too
 LIT_WITHIN = 0.5  # diameters from a centre that its light is looked for
 DRIFT = 0.2  # diameters that a centre may move towards the light
-SHAPED_FROM = 10  # voxels of the image across from which a particle shows a shape
 SHIFTED = 0.3  # diameters that a click may lie off the middle of a patch, along each axis
 LEAST_PRIOR, MOST_PRIOR = 1e-4, 0.5
 
@@ -110,6 +109,9 @@ class Particles:
         Move each particle to the centre of mass of the light around it, unless that is far off.
     intensity_filter
         Drop what is dark among its surroundings: local equalisation, Otsu's threshold.
+    shaped
+        Whether particles have a shape, the same for all, that tells them from other things of their size and light. Not for
+        spots, nor for what differs in shape.
     net
         light, or efficientnet-b0, which wants a GPU.
     channels
@@ -147,12 +149,12 @@ class Particles:
         Largest relative change of scale in training.
     company
         Share of the patches around clicks in which another clicked particle is laid beside the first.
-    shaped
-        Whether particles have a shape by which they are told from heaps of the same light: "auto" takes for such what is at
-        least ten voxels of the image across; spots have none.
     heaps
         Share of every batch that shows several clicked particles laid over one another, each turned anew: what is as bright
         as a particle and has no shape is none. Only where particles are `shaped`.
+    contrast
+        Largest relative change of brightness in training (after its logarithm, see `linear_to`): small where how bright a
+        particle is tells it from others.
     """
 
     name: ClassVar[str] = "particles"
@@ -163,7 +165,8 @@ class Particles:
         "doi:10.1038/s41592-019-0575-8) with stochastic weight averaging (Izmailov et al. 2018, arXiv:1803.05407)"
     )
     handed_on: ClassVar[tuple[str, ...]] = (
-        "diameters_nm", "polarity", "window_nm", "window_px", "linear_to", "net", "channels", "reconstruct",
+        "diameters_nm", "polarity", "window_nm", "window_px", "linear_to", "contrast", "shaped", "net", "channels",
+        "reconstruct",
     )  # fmt: skip
 
     classes: tuple[str, ...] = ()
@@ -185,6 +188,7 @@ class Particles:
     recentre: bool = True
     intensity_filter: bool = True
 
+    shaped: bool = False
     net: Network = "light"
     channels: tuple[int, ...] = (16, 32, 32, 32, 64)
     risk: Loss = "binomial"
@@ -204,8 +208,8 @@ class Particles:
     tilt_deg: float = 15.0
     zoom: float = 0.15
     company: float = 0.5
-    shaped: Literal["auto", "yes", "no"] = "auto"
     heaps: float = 1 / 6
+    contrast: float = 0.3
 
     def __post_init__(self) -> None:
         for field in ("diameters_nm", "match_nm", "thresholds"):
@@ -227,7 +231,7 @@ class Particles:
                 f"found diameters_nm {self.diameters_nm}, match_nm {self.match_nm} and learning_rate {self.learning_rate:g}; "
                 "need numbers above 0"
             )
-        shares = {name: getattr(self, name) for name in ("marked", "drop", "company", "heaps")}
+        shares = {name: getattr(self, name) for name in ("marked", "drop", "company", "heaps", "contrast")}
         if not all(0 <= share <= 1 for share in (*shares.values(), *self.thresholds)) or not self.marked:
             given = ", ".join(f"{name} {share:g}" for name, share in shares.items())
             raise SettingsError(
@@ -281,7 +285,7 @@ class Particles:
                 zoom=self.zoom,
                 zoom_chance=1.0,
                 brightness=0.2,
-                contrast=0.3,
+                contrast=self.contrast,
                 noise=0.1,
                 edges=EDGES,
                 company=self.company,
@@ -289,7 +293,7 @@ class Particles:
             object_um=(self._diameter_um,),
             mining_um=SHIFTED * self._diameter_um,
             marked=self.marked,
-            heaps=self.heaps if self.shaped == "yes" else 0.0,
+            heaps=self.heaps if self.shaped else 0.0,
             compressed=True,
             linear=True,
             optimiser="sgd",
@@ -455,8 +459,6 @@ class Particles:
                 f"found a diameter of {task.diameters_nm[0]:g} nm, and voxels of {finest_nm:g} nm; need particles larger than "
                 "a voxel; is --diameters-nm in nm, and is the voxel size right?"
             )
-        if task.shaped == "auto":
-            task = replace(task, shaped="yes" if task.diameters_nm[0] >= SHAPED_FROM * finest_nm else "no")
         task = replace(task, match_nm=task.match_nm or (task.diameters_nm[0] / 2,))
         task = replace(task, window_nm=task.window_nm or round(task.diameters_nm[0] * 4 / 3, 3))
         task = replace(task, least_light=task.least_light or task._faintest(examples))
@@ -491,8 +493,6 @@ class Particles:
             f"particles of {self.diameters_nm[0]:g} nm, {self.polarity}; about {self.count:.0f} in an image "
             f"({where}{low_high}): {self.prior:.1%} of the windows that are looked at"
         )
-        if self.shaped == "no" and self.heaps:
-            yield "they are too small to show a shape: told by size and light alone (--shaped yes, if they do have one)"
         share = self.region_recall(examples)
         if share < LOW_RECALL:
             yield (
