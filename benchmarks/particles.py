@@ -90,8 +90,8 @@ CANDIDATES: tuple[dict[str, Any], ...] = tuple(
     for window in (2000.0, 1000.0)
     for contrast in (0.3, 0.1)
 )
-"""The smallest window that the network takes at the images' own resolution, and at twice that; with brightness changed much, and
-little, in training."""
+"""The smallest window that the network takes at the images' own resolution, and at twice that; with brightness changed much,
+and little, in training."""
 
 CROWDS = {
     "as they come": ParticleScenes(),
@@ -99,7 +99,14 @@ CROWDS = {
 }
 """Volumes that merging is judged in: with pairs and smears, and without either."""
 
-SUPPRESSED = ("NMS, from 0.5", "NMS, from what averages to 0.5", "NMS, averaged, from 0.5")
+COMPARED = (
+    ("NMS, from 0.5", "merged, from 0.5"),
+    ("NMS, from 0.5", "merged, from what averages to that"),
+    ("NMS, from what averages to 0.5", "merged, from 0.5"),
+)
+"""What is suppressed, and what is merged: from the same number on, and twice from the same level on."""
+
+REMOVED = 0.95  # of the false ones, claimed of merging
 
 STEP = 4  # voxels between windows that are taken one by one
 BATCH = 16  # of these at once
@@ -302,55 +309,60 @@ def best_of_log(method: LogParticles, examples: Sequence[Example]) -> float:
 
 
 def merging(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -> None:
-    """From all windows above the threshold, but for overlapping ones, to particles, one step of merging after the other.
+    """From all windows above the threshold, but for overlapping ones, to particles.
 
     Matching is one to one at every stage. False ones are of two kinds: doubles, further windows of a particle (one lies
     within the matching radius), which merging is for; and those where no particle is, which only the classifier can tell.
     A miss is added where a particle had a window of its own after suppression, and has none after merging.
 
     Merging judges a particle by its score averaged over overlapping windows, and one half of that is more of a single
-    window's. So windows are suppressed three times: from one half of their own scores on; from that score on which, in the
-    volumes learnt from, becomes one half when it is averaged, so that nothing but merging comes between; and from one half
-    of the averaged scores on.
+    window's. So both are also compared from the same level on, by what averaging does to scores in the volumes learnt from.
     """
-    report, totals = (
+    report, counts = (
         [f"merging: {facts()}; models of 10 clicks, {LONG['steps']} steps; 3 volumes of 60 particles (seeds 0 to 2)"],
         {},
     )
     for draw in draws:
         volumes, mean = clicks_in_volumes(10, draw)
         model = learnt(Particles(diameters_nm=(1800.0,), count=mean, shaped=True), volumes, seed=draw)
-        level = level_before_averaging([merging_maps(model, one) for one in volumes], model.task)
-        report.append(f"draw {draw}: one half of averaged scores is {level:.2f} of single windows'")
-        for crowd, scene in CROWDS.items():
-            scenes = replace(scene, particles=(60, 60), shape_px=(48, 320, 320))
-            for stage, counts in _merged(model, scenes, level).items():
-                report.append(f"draw {draw}, {crowd}, {stage}: {_counted(counts)}")
-                totals[crowd, stage] = totals.get((crowd, stage), Counter()) + counts
+        before, after = levels_about_averaging([merging_maps(model, one) for one in volumes], model.task)
+        report.append(f"draw {draw}: one half is {after:.2f} when averaged, and {before:.2f} averages to one half")
+        for crowd, seed in product(CROWDS, range(3)):
+            example = replace(CROWDS[crowd], particles=(60, 60), shape_px=(48, 320, 320)).draw(seed)
+            for stage, found in merging_stages(model, example, before, after).items():
+                counts[crowd, stage, draw, seed] = merging_counts(found, example, model.task.match_um)
     for crowd in CROWDS:
-        after = totals[crowd, "merged, recentred, filtered"]
-        for stage in SUPPRESSED:
-            before = totals[crowd, stage]
-            removed, more = 1 - after["false"] / max(1, before["false"]), after["missed"] - before["missed"]
-            report.append(
-                f"all draws, {crowd}, {stage}: {_counted(before)}; merged: {_counted(after)}: {removed:.1%} of the false ones "
-                f"removed, {more} misses added"
-            )
+        stages = dict.fromkeys(stage for of, stage, *_ in counts if of == crowd)
+        report += [f"{crowd}, {stage}: {_counted(_total(counts, crowd, stage))}" for stage in stages]
+        for pair in COMPARED:
+            report.append(_compared(counts, crowd, *pair))
     write("merging", report)
+
+
+Counts = Mapping[tuple[str, str, int, int], Counter[str]]
+"""By crowd, stage, draw of clicks and volume."""
+
+
+def _total(counts: Counts, crowd: str, stage: str) -> Counter[str]:
+    return sum((one for (of, at, *_), one in counts.items() if (of, at) == (crowd, stage)), Counter())
+
+
+def _compared(counts: Counts, crowd: str, suppressed: str, merged: str) -> str:
+    """What merging removes of the false ones and adds in misses: in all, and in how many volumes it does as claimed."""
+    before, after = _total(counts, crowd, suppressed), _total(counts, crowd, merged)
+    places = [rest for of, at, *rest in counts if (of, at) == (crowd, suppressed)]
+    volumes = [(counts[crowd, suppressed, *rest], counts[crowd, merged, *rest]) for rest in places]
+    fine = sum(b["false"] * (1 - REMOVED) >= a["false"] and a["missed"] <= b["missed"] for b, a in volumes)
+    return (
+        f"{crowd}, {suppressed}; {merged}: {1 - after['false'] / before['false']:.1%} of {before['false']} false removed, "
+        f"{after['missed'] - before['missed']} misses added to {before['missed']}; in {fine} of {len(volumes)} volumes at "
+        f"least {REMOVED:.0%} and none"
+    )
 
 
 def _counted(counts: Mapping[str, int]) -> str:
     elsewhere = counts["false"] - counts["doubles"]
     return f"{counts['right']} right, {counts['doubles']} doubles, {elsewhere} elsewhere, {counts['missed']} missed"
-
-
-def _merged(model: Learnt, scenes: ParticleScenes, level: float) -> dict[str, Counter[str]]:
-    """Counts after each step, of three volumes."""
-    counts: dict[str, Counter[str]] = {}
-    for example in (scenes.draw(seed) for seed in (0, 1, 2)):
-        for stage, found in merging_stages(model, example, level).items():
-            counts[stage] = counts.get(stage, Counter()) + merging_counts(found, example, model.task.match_um)
-    return counts
 
 
 def merging_maps(model: Learnt, example: Example) -> Image:
@@ -361,16 +373,19 @@ def merging_maps(model: Learnt, example: Example) -> Image:
     return run(forward, partial(model.task.prepare, levels=one.levels), image, make_plan(image, model.task.grid))
 
 
-def merging_stages(model: Learnt, example: Example, level: float) -> dict[str, Points]:
-    """What is found after each step."""
+def merging_stages(model: Learnt, example: Example, before: float, after: float) -> dict[str, Points]:
+    """What is found after each step; of single windows `before` averages to one half, and one half to `after`."""
     maps, task = merging_maps(model, example), model.task
-    single = np.asarray(maps.data[0])
-    scores = dict(zip(SUPPRESSED, ((single, 0.5), (single, level), (averaged_scores(maps, task), 0.5)), strict=True))
+    single, averaged = np.asarray(maps.data[0]), averaged_scores(maps, task)
+    alone, recentred = replace(task, recentre=False, intensity_filter=False), replace(task, intensity_filter=False)
     return {
-        **{name: windows_after_nms(maps, task, *one) for name, one in scores.items()},
-        "merged": replace(task, recentre=False, intensity_filter=False).decode(maps),
-        "merged, recentred": replace(task, intensity_filter=False).decode(maps),
-        "merged, recentred, filtered": task.decode(maps),
+        "NMS, from 0.5": windows_after_nms(maps, task, single, 0.5),
+        "NMS, from what averages to 0.5": windows_after_nms(maps, task, single, before),
+        "NMS of averaged scores, from 0.5": windows_after_nms(maps, task, averaged, 0.5),
+        "merged, not recentred, not filtered, from 0.5": alone.decode(maps),
+        "merged, not filtered, from 0.5": recentred.decode(maps),
+        "merged, from 0.5": task.decode(maps),
+        "merged, from what averages to that": replace(task, thresholds=(after,)).decode(maps),
     }
 
 
@@ -378,8 +393,8 @@ def averaged_scores(maps: Image, task: Particles) -> Floats:
     return averaged_windows(np.asarray(maps.data[0]), SMOOTHING * task.diameters_nm[0] / 1000 / maps.spacing_um[0])
 
 
-def level_before_averaging(every: Sequence[Image], task: Particles) -> float:
-    """The score of tops whose averaged score is one half, by a line through the logits of all tops."""
+def levels_about_averaging(every: Sequence[Image], task: Particles) -> tuple[float, float]:
+    """The score that averages to one half, and what one half averages to: by a line through the logits of all tops."""
     single, averaged = [], []
     for maps in every:
         smooth = averaged_scores(maps, task)
@@ -387,7 +402,8 @@ def level_before_averaging(every: Sequence[Image], task: Particles) -> float:
         own = maximum_filter(np.asarray(maps.data[0]), 3)[tuple(np.round(places).astype(int).T)]
         single.append(logit(np.clip(own.astype(float), 1e-6, 1 - 1e-6)))
         averaged.append(logit(heights.astype(float)))
-    return float(expit(np.polyfit(np.concatenate(averaged), np.concatenate(single), 1)[1]))
+    slope, offset = np.polyfit(np.concatenate(averaged), np.concatenate(single), 1)
+    return float(expit(offset)), float(expit(-offset / slope))
 
 
 def merging_counts(found: Points, example: Example, match_um: Mapping[str, float]) -> Counter[str]:
