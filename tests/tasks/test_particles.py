@@ -172,8 +172,11 @@ def test_heaps_come_last_and_are_as_bright_as_particles_and_none(example):
     assert 0.5 < np.median(brightest[6:]) / np.median(brightest[:3]) < 3
 
 
-def test_only_particles_with_a_shape_are_told_from_heaps():
-    assert replace(TASK, shaped=False).recipe.heaps == 0 < replace(TASK, shaped=True).recipe.heaps
+def test_only_particles_with_a_shape_are_told_from_heaps_and_who_did_not_say_hears_of_it(example):
+    for shaped in (False, True):
+        task = replace(TASK, shaped=shaped)
+        assert (task.recipe.heaps > 0) == shaped
+        assert any("--shaped" in remark for remark in task.remarks([example])) != shaped
 
 
 def test_light_is_added_as_light_and_shown_to_the_network_as_it_is_prepared(example):

@@ -493,6 +493,8 @@ class Particles:
             f"particles of {self.diameters_nm[0]:g} nm, {self.polarity}; about {self.count:.0f} in an image "
             f"({where}{low_high}): {self.prior:.1%} of the windows that are looked at"
         )
+        if not self.shaped:
+            yield "told by size and light, hardly by shape; --shaped tells what has one shape from mere heaps of light"
         share = self.region_recall(examples)
         if share < LOW_RECALL:
             yield (
