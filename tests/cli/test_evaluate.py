@@ -37,6 +37,14 @@ def test_figures_are_said_for_every_image_and_for_all_and_written(graticule, mod
     assert sum(int(rows[f"discs-{i}", "6nm"]["tp"]) for i in (50, 51)) == int(rows["all images", "6nm"]["tp"])
 
 
+def test_who_marked_only_a_few_is_told_that_precision_means_nothing(graticule, model, unseen):
+    doubt = "precision and F1 mean nothing"
+    assert doubt not in graticule("evaluate", unseen, "--model", model).out
+    for table in (unseen / "points").glob("*.csv"):
+        table.write_text("".join(table.read_text().splitlines(keepends=True)[:2]))
+    assert doubt in graticule("evaluate", unseen, "--model", model).out
+
+
 def test_a_good_model_scores_well(graticule, model, unseen):
     assert graticule("evaluate", unseen, "--model", model, "--json").json["pooled"]["f1"] > 0.8
 

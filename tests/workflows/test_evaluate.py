@@ -1,3 +1,4 @@
+import csv
 from dataclasses import replace
 
 import numpy as np
@@ -5,9 +6,12 @@ import pytest
 
 from graticule.checkpoint import Checkpoint
 from graticule.errors import DatasetError
+from graticule.example import Example
+from graticule.image import Image
 from graticule.results import Points
 from graticule.tasks import Beads
-from graticule.workflows.evaluate import curves, judged, refuse_seen, rows
+from graticule.tasks.particles import Particles
+from graticule.workflows.evaluate import curves, doubts, judged, refuse_seen, rows, write_evaluation
 from graticule.workflows.provenance import example_hash, pixel_hash
 from tests.synthetic import SPACING_UM, discs
 
@@ -40,6 +44,29 @@ def test_pooled_counts_are_the_sum_of_the_images():
         ("", "6nm"),
         ("", ""),
     ]
+
+
+def test_more_false_ones_than_marked_objects_raise_the_question_whether_all_are_marked():
+    found = candidates([0.9, 0.9, 0.9])
+    few = replace(EXAMPLE, truth=EXAMPLE.truth[:1])
+    assert "precision and F1 mean nothing" in doubts(judged(TASK, [few], [found]))
+    assert not doubts(judged(TASK, [EXAMPLE], [found]))
+    everywhere = replace(EXAMPLE.image, data=np.ones(EXAMPLE.image.shape, np.uint8))
+    assert not doubts(judged(TASK, [replace(few, complete=everywhere)], [found])), (
+        "who drew a mask said that all are marked"
+    )
+
+
+def test_candidates_in_a_volume_are_told_with_their_depth(tmp_path):
+    volume = Image(np.zeros((8, 40, 40), np.uint8), "zyx", (0.2, 0.1, 0.1))
+    place = np.array([[0.4, 1.1, 2.5]])
+    task = Particles(classes=("ring",), diameters_nm=(800.0,), match_nm=(400.0,), dimensions=3, thresholds=(0.5,))
+    example = Example("volume", volume, Points.marked(np.vstack([place, place + 1.0]), kinds=("ring",)))
+    write_evaluation(judged(task, [example], [Points.marked(place, kinds=("ring",))]), tmp_path / "scores", {})
+    with (tmp_path / "scores" / "candidates.csv").open() as file:
+        right, missed = csv.DictReader(file)
+    assert [float(right[f"{axis}_um"]) for axis in "xyz"] == [2.5, 1.1, 0.4]
+    assert [float(missed[f"{axis}_um"]) for axis in "xyz"] == [3.5, 2.1, 1.4]
 
 
 def test_the_dot_lies_on_the_curve():

@@ -64,7 +64,7 @@ def evaluate(
     """
     from graticule.cli.voice import Voice
     from graticule.io.dataset import load
-    from graticule.workflows.evaluate import as_plain, refuse_seen, write_evaluation
+    from graticule.workflows.evaluate import as_plain, doubts, refuse_seen, write_evaluation
     from graticule.workflows.evaluate import evaluate as run
     from graticule.workflows.examples import examples_for
     from graticule.workflows.parts import not_for_test
@@ -95,6 +95,8 @@ def evaluate(
         if out is not None:
             write_evaluation(done, out, facts)
         show(voice, done)
+        if doubt := doubts(done):
+            voice.show(doubt)
         plain = as_plain(done)
     if out is not None:
         voice.show(f"written to {out}/")

@@ -134,6 +134,20 @@ def write_evaluation(done: Evaluation, out: Path, facts: Mapping[str, Any]) -> N
         write_report(aside, name=out.name)
 
 
+def doubts(done: Evaluation) -> str:
+    """What a person should know before she believes the precision; empty if there is nothing to be said.
+
+    Clicks on a few of many objects make most of what is found false, however right it is.
+    """
+    tally, unmasked = done.tally(None), [e.name for e in done.examples if e.complete is None]
+    if not unmasked or tally.fp <= tally.tp + tally.fn:
+        return ""
+    return (
+        f"{tally.fp} were found where nothing is marked, more than there are marked objects ({tally.tp + tally.fn}): if not "
+        "every object is marked, precision and F1 mean nothing, and only recall does; masks/ say where all are"
+    )
+
+
 def as_plain(done: Evaluation) -> dict[str, Any]:
     """For JSON."""
     return {"task": done.task.name, "classes": done.classes, "pooled": dict(done.pooled), "images": {**done.by_image}}
@@ -163,7 +177,8 @@ def _write_verdicts(done: Evaluation, path: Path) -> None:
     within_um = done.task.match_um  # type: ignore[attr-defined]
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["image", "x_um", "y_um", "class", "confidence", "verdict", "counted"])
+        axes = [f"{axis}_um" for axis in "xyz"[: done.examples[0].image.ndim]]
+        table.writerow(["image", *axes, "class", "confidence", "verdict", "counted"])
         for candidates, example in zip(done.candidates, done.examples, strict=True):
             verdict = detection.judge(candidates, example, within_um)
             said = np.where(verdict.hit, "right", np.where(verdict.wrong, "false", "not judged"))
@@ -171,11 +186,11 @@ def _write_verdicts(done: Evaluation, path: Path) -> None:
             for n, place in enumerate(candidates.position_um):
                 kind = candidates.kinds[int(candidates.kind[n])]
                 confidence = f"{candidates.confidence[n]:.6g}"
-                table.writerow([example.name, *_xy(place), kind, confidence, said[n], "yes" if counted[n] else "no"])
+                table.writerow([example.name, *_xyz(place), kind, confidence, said[n], "yes" if counted[n] else "no"])
             truth = detection.truth_points(example)
             missed = truth[verdict.missed]
             for place, kind in zip(missed.position_um, missed.kind, strict=True):
-                table.writerow([example.name, *_xy(place), missed.kinds[int(kind)], "", "missed", "no"])
+                table.writerow([example.name, *_xyz(place), missed.kinds[int(kind)], "", "missed", "no"])
 
 
 def _write_errors(done: Evaluation, folder: Path) -> None:
@@ -205,8 +220,8 @@ def _counts(task: Task, candidates: Points) -> Array:
     return np.array([(*place, kind) in reached for place, kind in every], bool)
 
 
-def _xy(place: Array) -> list[str]:
-    return [f"{place[-1]:.9g}", f"{place[-2]:.9g}"]
+def _xyz(place: Array) -> list[str]:
+    return [f"{along:.9g}" for along in place[::-1]]
 
 
 def _draw_verdicts(done: Evaluation, folder: Path) -> None:
