@@ -113,6 +113,7 @@ BATCH = 16  # of these at once
 BOTH = 7  # draws of which last weights are judged beside averaged ones
 LOSSES = ("binomial", "supervised", "non-negative")
 LONG = {"steps": Particles().epochs * Particles().steps}  # of a default run: lines of shorter ones are history
+SHAPED = {"shaped": True}  # of simulated centrioles, told from heaps by their shape: lines of others are history
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,11 +200,11 @@ def clicks_in_volumes(count: int, draw: int) -> tuple[list[Example], float]:
 def simulated(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -> None:
     judge = Judge([ParticleScenes().draw(seed, name=f"test-{seed}") for seed in TEST])
     for draw, count, risk in ((d, n, r) for n in clicks for r in risks for d in draws):
-        key = {"clicks": count, "draw": draw, "risk": risk, **LONG}
+        key = {"clicks": count, "draw": draw, "risk": risk, **LONG, **SHAPED}
         if done("simulated", key):
             continue
         volumes, mean = clicks_in_volumes(count, draw)
-        model = learnt(Particles(diameters_nm=(1800.0,), count=mean, shaped=True, risk=risk), volumes, seed=draw)
+        model = learnt(Particles(diameters_nm=(1800.0,), count=mean, risk=risk, **SHAPED), volumes, seed=draw)
         note("simulated", key, model, judge)
 
 
@@ -324,7 +325,7 @@ def merging(clicks: Sequence[int], draws: Sequence[int], risks: Sequence[str]) -
     )
     for draw in draws:
         volumes, mean = clicks_in_volumes(10, draw)
-        model = learnt(Particles(diameters_nm=(1800.0,), count=mean, shaped=True), volumes, seed=draw)
+        model = learnt(Particles(diameters_nm=(1800.0,), count=mean, **SHAPED), volumes, seed=draw)
         before, after = levels_about_averaging([merging_maps(model, one) for one in volumes], model.task)
         report.append(f"draw {draw}: one half is {after:.2f} when averaged, and {before:.2f} averages to one half")
         for crowd, seed in product(CROWDS, range(3)):
@@ -535,7 +536,7 @@ def figures(out: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    every = [line for line in lines("simulated") if line["steps"] == LONG["steps"]]
+    every = [line for line in lines("simulated") if line["steps"] == LONG["steps"] and "shaped" in line]
     out.mkdir(parents=True, exist_ok=True)
     figure, axes = plt.subplots(figsize=(5, 4))
     for risk in LOSSES:
@@ -562,19 +563,24 @@ def figures(out: Path) -> None:
 
 def _table(part: str) -> Iterator[str]:
     every = lines(part)
-    for count, risk, steps in sorted({(line["clicks"], line["risk"], line["steps"]) for line in every}):
-        these = [line for line in every if (line["clicks"], line["risk"], line["steps"]) == (count, risk, steps)]
+    for kind_of in sorted({_kind_of(line) for line in every}):
+        count, risk, steps, shaped = kind_of
+        these = [line for line in every if _kind_of(line) == kind_of]
         for kind in ("swa", "last", "log"):
             of_kind = [line[kind] for line in these if kind in line]
             if not of_kind:
                 continue
             f1 = [one["f1"] for one in of_kind]
             best = [one.get("best_f1", float("nan")) for one in of_kind]
+            how = f"{risk}, {steps} steps, {'shaped, ' if shaped else ''}{kind}"
             yield (
-                f"{part}, {count} clicks, {risk}, {steps} steps, {kind}: F1 {np.mean(f1):.3f} (mean of {len(f1)} draws), "
-                f"{min(f1):.3f} … {max(f1):.3f}, spread {max(f1) - min(f1):.3f}, "
-                f"sd {np.std(f1):.3f}; at the best threshold {np.mean(best):.3f}"
+                f"{part}, {count} clicks, {how}: F1 {np.mean(f1):.3f} (mean of {len(f1)} draws), {min(f1):.3f} … "
+                f"{max(f1):.3f}, spread {max(f1) - min(f1):.3f}, sd {np.std(f1):.3f}; at the best threshold {np.mean(best):.3f}"
             )
+
+
+def _kind_of(line: Mapping[str, Any]) -> tuple[int, str, int, bool]:
+    return line["clicks"], line["risk"], line["steps"], line.get("shaped", False)
 
 
 PARTS = {
