@@ -354,8 +354,9 @@ def _compared(counts: Counts, crowd: str, suppressed: str, merged: str) -> str:
     places = [rest for of, at, *rest in counts if (of, at) == (crowd, suppressed)]
     volumes = [(counts[crowd, suppressed, *rest], counts[crowd, merged, *rest]) for rest in places]
     fine = sum(b["false"] * (1 - REMOVED) >= a["false"] and a["missed"] <= b["missed"] for b, a in volumes)
+    removed = 1 - after["false"] / max(1, before["false"])
     return (
-        f"{crowd}, {suppressed}; {merged}: {1 - after['false'] / before['false']:.1%} of {before['false']} false removed, "
+        f"{crowd}, {suppressed}; {merged}: {removed:.1%} of {before['false']} false removed, "
         f"{after['missed'] - before['missed']} misses added to {before['missed']}; in {fine} of {len(volumes)} volumes at "
         f"least {REMOVED:.0%} and none"
     )

@@ -71,7 +71,7 @@ def test_a_heap_is_as_noisy_as_one_object_however_many_it_is_of_and_sometimes_br
         assert np.log(spread).std() == pytest.approx(HEAP_GAIN, rel=0.2)
 
 
-def test_a_heap_of_rods_that_point_anywhere_has_no_direction_left_in_the_mean():
+def test_a_heap_of_crossed_rods_is_their_sum_and_brightest_where_they_cross():
     rods = [np.zeros((1, 9, 9), np.float32) for _ in range(2)]
     rods[0][0, 4], rods[1][0, :, 4] = 1, 1
     heap = heaped(rods, np.random.default_rng(0))

@@ -160,9 +160,7 @@ def draw_heap(sources: Sequence[Source], task: Trainable, rng: Rng) -> Patch:
         spacing = np.array(source.spacing_um)
         diameter = max(recipe.object_um) / spacing
         warp = draw_warp(recipe.patch, origin, recipe.augment, source.spacing_um, rng)
-        away = warp.zoom * warp.matrix @ (off / spacing + scattered(diameter, rng))
-        pixels, _, _ = cut(source, replace(warp, centre=origin - away, displacement=None), linear=recipe.linear)
-        each.append(_light(pixels, recipe))
+        each.append(_light_around(source, origin, warp, off / spacing + scattered(diameter, rng), recipe))
     pixels = _prepared(heaped(each, rng), recipe)
     kinds = source.truth.kinds if isinstance(source.truth, Points) else ()
     heap = Points((middle + off / spacing)[None], np.zeros(1), np.zeros(1, int), kinds)
@@ -296,10 +294,8 @@ def _with_company(
     nearest = truth.position_um[np.linalg.norm(truth.position_um - middle, axis=1).argmin()]
     place = place_beside(nearest, diameter, rng)
     warp = draw_warp(recipe.patch, origin, recipe.augment, source.spacing_um, rng)
-    warp = replace(warp, centre=origin - warp.zoom * warp.matrix @ (place - middle), displacement=None)
-    other, _, _ = cut(source, warp, linear=recipe.linear)
-    gain = rng.uniform(1 - GAIN, 1 + GAIN)
-    pixels = _prepared(laid_over(_light(pixels, recipe), _light(other, recipe), place, diameter, gain), recipe)
+    other, gain = _light_around(source, origin, warp, place - middle, recipe), rng.uniform(1 - GAIN, 1 + GAIN)
+    pixels = _prepared(laid_over(_light(pixels, recipe), other, place, diameter, gain), recipe)
     return pixels, Points(
         np.vstack([truth.position_um, place]),
         np.append(truth.confidence, 1.0),
@@ -307,6 +303,13 @@ def _with_company(
         truth.kinds,
         None if truth.diameter_um is None else np.append(truth.diameter_um, recipe.object_um[kind]),
     )
+
+
+def _light_around(source: Source, origin: Array, warp: Warp, off: Array, recipe: Recipe) -> Floats:
+    """The light of a patch that shows `origin`, of `source`, so many voxels off its middle: turned, not bent."""
+    unbent = replace(warp, centre=origin - warp.zoom * warp.matrix @ off, displacement=None)
+    pixels, _, _ = cut(source, unbent, linear=recipe.linear)
+    return _light(pixels, recipe)
 
 
 def _light(prepared: Floats, recipe: Recipe) -> Floats:

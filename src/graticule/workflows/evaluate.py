@@ -139,8 +139,8 @@ def doubts(done: Evaluation) -> str:
 
     Clicks on a few of many objects make most of what is found false, however right it is.
     """
-    tally, unmasked = done.tally(None), [e.name for e in done.examples if e.complete is None]
-    if not unmasked or tally.fp <= tally.tp + tally.fn:
+    tally = done.tally(None)
+    if all(example.complete is not None for example in done.examples) or tally.fp <= tally.tp + tally.fn:
         return ""
     return (
         f"{tally.fp} were found where nothing is marked, more than there are marked objects ({tally.tp + tally.fn}): if not "
